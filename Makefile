@@ -1,0 +1,55 @@
+# Two commands do everything: `make run` (gateway, embedded store, two simulated backends, page) and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
+
+.PHONY: run test check bench demo-real sim lock clean format
+.DEFAULT_GOAL := run
+
+# uv when it is on PATH (seconds), else venv and pip (about a minute); either way from the hashed lock file.
+define install
+	@echo "installing into $(VENV) from $(1) ..."
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --require-hashes -r $(1) && \
+	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps -e . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $(2)
+endef
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	$(call install,requirements.lock,$@)
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	$(call install,requirements-dev.lock,$@)
+	@touch $(VENV)/.run
+
+run: $(VENV)/.run
+	@exec $(BIN)/python -m load demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not soak"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	$(LOCK) --extra embedded -o requirements.lock
+	$(LOCK) --extra embedded --extra train --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .sluice out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
