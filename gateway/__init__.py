@@ -1,0 +1,1 @@
+"""Sluice: an OpenAI-compatible gateway that spends money, latency and errors as budgets."""

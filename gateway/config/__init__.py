@@ -1,0 +1,1 @@
+"""What did the operator write, and is it right?"""

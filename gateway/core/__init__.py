@@ -1,0 +1,1 @@
+"""What is decided? State in, decision out; time and draws are handed in."""

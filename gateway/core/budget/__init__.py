@@ -1,0 +1,1 @@
+"""What is left, and how fast does it go?"""

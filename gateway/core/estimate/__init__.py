@@ -1,0 +1,1 @@
+"""What will this request probably use and cost?"""

@@ -1,0 +1,1 @@
+"""Which backend of a model should take it?"""

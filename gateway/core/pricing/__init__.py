@@ -1,0 +1,1 @@
+"""What does scarcity cost right now?"""

@@ -1,0 +1,1 @@
+"""Which laws turn budgets into prices?"""

@@ -1,0 +1,1 @@
+"""When is it sent, or not at all?"""

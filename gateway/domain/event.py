@@ -1,0 +1,40 @@
+"""What became of a request, and what is written into the budgets for it."""
+
+from gateway.domain.errors import Reason
+from gateway.domain.value import value
+
+Entry = tuple[str, int]
+"""A counter's field and what is added to it; dollars are counted in whole nano-dollars (`NANO` of a dollar)."""
+
+NANO = 1_000_000_000
+
+
+@value
+class Outcome:
+    """How one request ended, as the client saw it; retries and fallbacks inside count once."""
+
+    reason: Reason
+    model: str | None
+    """The model that answered; None when none did."""
+    ttft_s: float | None = None
+    """From the request fully read to the first content; None when no content came or the answer was not streamed."""
+    total_s: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    is_estimated: bool = False
+    """Token counts are estimated from bytes, since the backend reported none."""
+    attempts: int = 1
+    was_streamed: bool = False
+    before_deadline: bool = True
+    """For a client that left: whether it left before the class's first-token deadline."""
+
+
+@value
+class Spent:
+    """Dollars of one request, over all of its attempts."""
+
+    model: str
+    usd: float
+    expected_usd: float
+    """At list prices, as expected when it was sent: the base of the learned billed/expected factor."""

@@ -1,0 +1,19 @@
+"""What each candidate model would probably do with a request."""
+
+from gateway.domain.value import value
+
+
+@value
+class Expectation:
+    """One candidate's prospects; the inputs of its score."""
+
+    model: str
+    quality: float
+    """Predicted quality of its answer, 0..1."""
+    success: float
+    """Probability that an attempt succeeds now, 0..1."""
+    late: float
+    """Probability that the first token comes later than the ttft SLO allows, 0..1."""
+    usd: float
+    """Expected dollars at list prices, times the learned billed/expected factor."""
+    completion_tokens: int

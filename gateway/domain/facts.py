@@ -1,0 +1,42 @@
+"""What is known about a request before anything is decided."""
+
+from enum import Enum
+
+from gateway.domain.catalog import Model, TrafficClass
+from gateway.domain.value import value
+
+
+class Endpoint(Enum):
+    """The calls that are placed on models. Only chat and completions may be answered by another model."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+
+
+@value
+class RequestFacts:
+    """One request in the core's words. Token counts are estimates until the backend reports usage."""
+
+    request_id: str
+    endpoint: Endpoint
+    tenant: str
+    klass: TrafficClass
+    route: str
+    """Route name, or the model's own name when the client named a model."""
+    candidates: tuple[Model, ...]
+    """Models that may answer, best first; one when nothing may be switched."""
+    prompt_tokens: int
+    tokens_max: int | None
+    """The client's own limit on the answer's tokens."""
+    is_streaming: bool
+    arrived_s: float
+    """Monotonic time at which the request was fully read."""
+    draws: tuple[float, float]
+    """Two keyed draws in [0, 1): soft edge (by tenant and conversation) and probes (by request)."""
+    client_threshold: float | None = None
+    may_set_threshold: bool = False
+    named: str | None = None
+    """The model that the client asked for by name; None for a route."""
+    expected_usd: tuple[float, ...] | None = None
+    """Dollars per candidate when the caller knows better than the estimator (a replayed world)."""

@@ -1,0 +1,1 @@
+"""Who touches sockets, files, the clock and chance?"""

@@ -1,0 +1,1 @@
+"""How good would each model be on this prompt?"""

@@ -1,0 +1,1 @@
+"""Where does shared state live?"""

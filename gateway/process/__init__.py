@@ -1,0 +1,1 @@
+"""How does a process live and die?"""
