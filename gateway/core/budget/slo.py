@@ -1,0 +1,111 @@
+"""An objective over an indicator, and the stretch of time over which it is kept.
+
+Identity: name + SLI definition. A changed objective keeps its counts, since counting does not depend on it; a changed
+definition starts as "no data", since old counts mean something else.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.core.budget.sli import Sli
+from gateway.core.budget.slis.registry import SLIS
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A calendar period or one of fixed length; budgets start anew at each boundary."""
+
+    unit: str
+    """hour, day, week, month (in `timezone`), or fixed."""
+    length_s: float | None = None
+    """Only for fixed."""
+    anchor_wall_s: float = 0.0
+    """Only for fixed: some boundary."""
+    timezone: str = "UTC"
+
+    def bounds(self, wall_s: float) -> tuple[float, float]:
+        """Return start and end (Unix seconds) of the period that `wall_s` falls in; DST makes days of 23 and 25 hours."""
+        if self.unit == "fixed":
+            length = self.length_s or DAY_S
+            start = self.anchor_wall_s + ((wall_s - self.anchor_wall_s) // length) * length
+            return start, start + length
+        zone = ZoneInfo(self.timezone)
+        local = datetime.fromtimestamp(wall_s, UTC).astimezone(zone)
+        if self.unit == "hour":  # Whole hours of elapsed time: a local hour can occur twice.
+            start = wall_s - (local.minute * 60 + local.second + local.microsecond / 1e6)
+            return start, start + 3600.0
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if self.unit == "day":
+            first, last = midnight, midnight + timedelta(days=1)
+        elif self.unit == "week":
+            first = midnight - timedelta(days=midnight.weekday())
+            last = first + timedelta(days=7)
+        else:
+            first = midnight.replace(day=1)
+            last = (first + timedelta(days=32)).replace(day=1)
+        return first.timestamp(), last.timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class SloSpec:
+    """What the operator wrote."""
+
+    name: str
+    kind: str
+    options: Any
+    """The SLI kind's own `Options`."""
+    objective: float | None = None
+    """Share of good events, 0 < objective < 1; None for cost."""
+    window_s: float | None = None
+    """Rolling window; exactly one of `window_s` and `period` is set."""
+    period: Period | None = None
+    route: str | None = None
+    """Only requests of this route; None is fleet-wide."""
+    on_exhausted: str = "cheapest"
+    """What an exhausted soft cost budget does: cheapest or alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """A spec with its SLI built and its counters' names."""
+
+    spec: SloSpec
+    sli: Sli
+    id: str
+    valid_field: str
+    bad_field: str
+
+    @classmethod
+    def of(cls, spec: SloSpec) -> "Slo":
+        """Build the indicator and derive the counters' names from the identity."""
+        definition = json.dumps([spec.name, spec.kind, spec.route, _counting(spec)], sort_keys=True, default=str)
+        identity = sha256(definition.encode()).hexdigest()[:10]
+        return cls(spec, SLIS[spec.kind](spec.options), identity, f"s.{identity}.n", f"s.{identity}.x")
+
+    @property
+    def bad_ratio(self) -> float:
+        """1 - objective: the share of events that may be bad."""
+        return 1.0 - (self.spec.objective or 0.0)
+
+    def bounds(self, wall_s: float) -> tuple[float, float]:
+        """Return where the counting starts and ends: the current period, or the rolling window up to now."""
+        if self.spec.period is not None:
+            return self.spec.period.bounds(wall_s)
+        return wall_s - (self.spec.window_s or 28 * DAY_S), wall_s
+
+
+def _counting(spec: SloSpec) -> dict[str, Any]:
+    """Return the options that change what is counted: a cost budget's size and forecast do not."""
+    return {} if spec.kind == "cost" else asdict(spec.options)
+
+
+def build(specs: Sequence[SloSpec]) -> tuple[Slo, ...]:
+    """Build all SLOs, in the operator's order."""
+    return tuple(Slo.of(s) for s in specs)
