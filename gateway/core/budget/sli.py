@@ -15,7 +15,6 @@ class Sli(Protocol):
     kind: ClassVar[str]
     unit: ClassVar[str]
     """Unit of its price, for people."""
-    Options: ClassVar[type[Any]]
 
     def __init__(self, options: Any) -> None: ...
 

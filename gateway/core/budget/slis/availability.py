@@ -7,6 +7,7 @@ shed is booked. Source: Google SRE Workbook, "Implementing SLOs". Shown by `test
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.domain.errors import Fault, Reason
 from gateway.domain.event import Outcome
@@ -16,8 +17,8 @@ from gateway.domain.expectation import Expectation
 class Availability:
     """Good: answered whole. Bad: a backend's or our own failure, sheds included."""
 
-    kind = "availability"
-    unit = "mean request values per failed request"
+    kind: ClassVar[str] = "availability"
+    unit: ClassVar[str] = "mean request values per failed request"
 
     @dataclass(frozen=True, slots=True)
     class Options:

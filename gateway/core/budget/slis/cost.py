@@ -7,6 +7,7 @@ Shown by `tests/unit/.../slis/test_cost.py` and the simulations.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
@@ -16,8 +17,8 @@ from gateway.domain.units import Usd
 class Cost:
     """A sum of dollars; never judges a request as good or bad."""
 
-    kind = "cost"
-    unit = "mean request values per allowance"
+    kind: ClassVar[str] = "cost"
+    unit: ClassVar[str] = "mean request values per allowance"
 
     @dataclass(frozen=True, slots=True)
     class Options:

@@ -6,6 +6,7 @@ by `judge`, which only sees how a request ended. Shown by the judge's conflict w
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
@@ -14,8 +15,8 @@ from gateway.domain.expectation import Expectation
 class Quality:
     """Good: a verdict that says so."""
 
-    kind = "quality"
-    unit = "mean request values per bad answer"
+    kind: ClassVar[str] = "quality"
+    unit: ClassVar[str] = "mean request values per bad answer"
 
     @dataclass(frozen=True, slots=True)
     class Options:

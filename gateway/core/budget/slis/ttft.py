@@ -6,6 +6,7 @@ streamed have no first token and are not valid. Shown by `tests/unit/.../slis/te
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
@@ -16,8 +17,8 @@ from gateway.domain.units import Seconds
 class Ttft:
     """Good: first content within `at_most`."""
 
-    kind = "ttft"
-    unit = "mean request values per late request"
+    kind: ClassVar[str] = "ttft"
+    unit: ClassVar[str] = "mean request values per late request"
 
     @dataclass(frozen=True, slots=True)
     class Options:
