@@ -81,13 +81,17 @@ class Slo:
     id: str
     valid_field: str
     bad_field: str
+    """Bad events; for cost, nano-dollars."""
 
     @classmethod
     def of(cls, spec: SloSpec) -> "Slo":
         """Build the indicator and derive the counters' names from the identity."""
         definition = json.dumps([spec.name, spec.kind, spec.route, _counting(spec)], sort_keys=True, default=str)
         identity = sha256(definition.encode()).hexdigest()[:10]
-        return cls(spec, SLIS[spec.kind](spec.options), identity, f"s.{identity}.n", f"s.{identity}.x")
+        valid_field, bad_field = f"s.{identity}.n", f"s.{identity}.x"
+        if spec.kind == "cost":  # Dollars are counted whether or not somebody set a budget for them.
+            valid_field, bad_field = scoped("n", spec.route), scoped("usd", spec.route)
+        return cls(spec, SLIS[spec.kind](spec.options), identity, valid_field, bad_field)
 
     @property
     def bad_ratio(self) -> float:
@@ -99,6 +103,11 @@ class Slo:
         if self.spec.period is not None:
             return self.spec.period.bounds(wall_s)
         return wall_s - (self.spec.window_s or 28 * DAY_S), wall_s
+
+
+def scoped(name: str, route: str | None) -> str:
+    """Return the counter of all traffic (`req` arrived, `n` settled, `usd` spent) or of one route's."""
+    return name if route is None else f"r.{route}.{name}"
 
 
 def _counting(spec: SloSpec) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""What is left of every budget, and what may be spent per request from here on.
+
+Theory. Each SLO has an account of bad and valid events (cost: dollars and settled requests) since its period began, or
+over its rolling window. The *allowance* is what is left, divided by what is still to come:
+
+    cost     rho = clip((B - spent) / left, max(0.2 B/N, mean cheapest cost), 5 B/N)      dollars per request
+    ratio    A_d = clip((b (valid + to_come) - bad) / to_come, 0.2 b, 5 b)                bad events per event
+
+so that a quiet morning is not wasted and a bad one is made up for, within a factor of five. A rolling window looks
+`HORIZON` of its length ahead and counts what ages out by then. Source: `judge/README.md`; the clips are that page's.
+Accounts are summed from the slots when a period begins or this process takes over, and follow increments in between.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.core.budget.counts import Counts
+from gateway.core.budget.forecast import Forecast
+from gateway.core.budget.slo import DAY_S, Slo, scoped
+from gateway.domain.event import NANO
+
+FLOOR, CEILING = 0.2, 5.0
+HORIZON = 0.25
+"""Part of a rolling window that an allowance plans for. Assumed, not measured: long enough to be calm, short enough to act."""
+ROLL_EVERY_S = 60.0
+"""How often a rolling account is summed anew, to let old events age out."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Running totals of one SLO. For cost `bad` is dollars and `valid` settled requests."""
+
+    starts_s: float = 0.0
+    ends_s: float = 0.0
+    summed_s: float = 0.0
+    bad: float = 0.0
+    valid: float = 0.0
+    arrived: float = 0.0
+    settled: float = 0.0
+    ageing_bad: float = 0.0
+    ageing_valid: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One SLO at one tick; the law prices it, the board shows it."""
+
+    slo: Slo
+    bad: float
+    valid: float
+    fresh_bad: float
+    fresh_valid: float
+    allowance: float
+    fair: float
+    """The allowance at the start of an undisturbed period: B/N, or b."""
+    remaining: float
+    """Share of the budget that is left; negative when overspent."""
+    left: float
+    """Requests still to come until the period (or horizon) ends."""
+    arrived: float
+    elapsed: float
+    """Share of the period that has passed; 1 for a rolling window."""
+    ends_s: float
+    is_exhausted: bool
+    is_short: bool
+    """Even the cheapest model for everything that is to come would overspend."""
+    to_come: float = 1.0
+    """Valid events still to come."""
+
+    @property
+    def projected(self) -> float | None:
+        """Spend or bad events at the end of the period over the budget, if things go on as they went; None without data."""
+        budget = _budget(self)
+        if self.valid <= 0 or budget <= 0:
+            return None
+        return (self.bad + self.bad / self.valid * self.to_come) / budget
+
+
+def _budget(j: Judgement) -> float:
+    if j.slo.spec.kind == "cost":
+        return float(j.slo.spec.options.usd)
+    return j.slo.bad_ratio * (j.valid + j.to_come)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All accounts of one config version."""
+
+    slos: Sequence[Slo]
+    accounts: dict[str, Account] = field(default_factory=dict)
+    _fresh: Mapping[str, int] = field(default_factory=dict)
+
+    def take(self, fresh: Mapping[str, int], counts: Counts, wall_s: float, *, is_first: bool) -> None:
+        """Move all accounts to `wall_s`.
+
+        Args:
+            fresh: increments since the last call, by field.
+            counts: all slots, `fresh` included.
+            is_first: this process just took over, so `fresh` is everything there ever was.
+        """
+        self._fresh = {} if is_first else fresh
+        for slo in self.slos:
+            account = self.accounts.setdefault(slo.id, Account())
+            starts_s, ends_s = slo.bounds(wall_s)
+            is_rolling = slo.spec.period is None
+            due = wall_s - account.summed_s >= ROLL_EVERY_S if is_rolling else starts_s != account.starts_s
+            if is_first or due:
+                self._sum(slo, account, counts, starts_s, ends_s, wall_s)
+            else:
+                scale = NANO if slo.spec.kind == "cost" else 1
+                account.bad += fresh.get(slo.bad_field, 0) / scale
+                account.valid += fresh.get(slo.valid_field, 0)
+                account.arrived += fresh.get(scoped("req", slo.spec.route), 0)
+                account.settled += fresh.get(scoped("n", slo.spec.route), 0)
+
+    def judge(self, wall_s: float, rate: float, cheapest_usd: float) -> list[Judgement]:
+        """Judge every SLO.
+
+        Args:
+            rate: recent requests per second over the whole fleet.
+            cheapest_usd: mean dollars of a request answered by the cheapest model.
+        """
+        return [self._judge(slo, self.accounts[slo.id], wall_s, rate, cheapest_usd) for slo in self.slos]
+
+    def _sum(self, slo: Slo, account: Account, counts: Counts, starts_s: float, ends_s: float, wall_s: float) -> None:
+        scale = NANO if slo.spec.kind == "cost" else 1
+        until = wall_s + 60.0  # A little ahead: a slot's events may carry another replica's clock.
+        account.starts_s, account.ends_s, account.summed_s = starts_s, ends_s, wall_s
+        account.bad = counts.total(slo.bad_field, starts_s, until) / scale
+        account.valid = counts.total(slo.valid_field, starts_s, until)
+        account.arrived = counts.total(scoped("req", slo.spec.route), starts_s, until)
+        account.settled = counts.total(scoped("n", slo.spec.route), starts_s, until)
+        if slo.spec.period is None:
+            ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
+            account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / scale
+            account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out)
+
+    def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
+        length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
+        if slo.spec.period is None:
+            left = max(rate * length_s * HORIZON, 1.0)
+            total, elapsed = max(rate * length_s, 1.0), 1.0
+        else:
+            options = slo.spec.options
+            forecast = Forecast(length_s, getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
+            left = forecast.left(elapsed_s, account.arrived, rate)
+            total, elapsed = forecast.total(elapsed_s, account.arrived, rate), min(max(elapsed_s / length_s, 0.0), 1.0)
+        scale = NANO if slo.spec.kind == "cost" else 1
+        fresh_bad, fresh_valid = self._fresh.get(slo.bad_field, 0) / scale, self._fresh.get(slo.valid_field, 0)
+        bad, valid = account.bad - account.ageing_bad, account.valid - account.ageing_valid
+        if slo.spec.kind == "cost":
+            budget = float(slo.spec.options.usd)
+            fair, to_come = budget / max(total, 1e-9), left
+            affordable = (budget - bad) / left
+            allowance = _clip(affordable, max(FLOOR * fair, cheapest_usd), max(CEILING * fair, cheapest_usd))
+            remaining, is_short = 1 - account.bad / budget, affordable < cheapest_usd
+        else:
+            fair, is_short = slo.bad_ratio, False
+            to_come = max(left * account.valid / max(account.settled, 1.0), 1.0)
+            allowance = _clip((fair * (valid + to_come) - bad) / to_come, FLOOR * fair, CEILING * fair)
+            remaining = 1 - account.bad / (fair * account.valid) if account.valid > 0 else 1.0
+        return Judgement(
+            slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
+            account.ends_s, remaining <= 0, is_short, to_come,
+        )  # fmt: skip
+
+
+def _clip(x: float, low: float, high: float) -> float:
+    return min(max(x, low), high)

@@ -1,0 +1,22 @@
+"""One word for people: how scarce things are.
+
+green: every price is zero. thrifty: something has a price. scarce: a price is beyond half its cap, or burns at twice
+the allowed pace. exhausted: a budget is used up. The law never reads this word.
+"""
+
+from collections.abc import Sequence
+
+from gateway.core.budget.ledger import Judgement
+from gateway.domain.prices import Price
+
+SCARCE_LAMBDA, SCARCE_MU = 2.0, 2.5
+"""Half of the usual caps: four times a solved price of one, and five values per bad event."""
+
+
+def mode_of(prices: Sequence[Price], judgements: Sequence[Judgement]) -> str:
+    """Return green, thrifty, scarce or exhausted."""
+    if any(j.is_exhausted for j in judgements):
+        return "exhausted"
+    if any(p.value > (SCARCE_LAMBDA if p.kind == "cost" else SCARCE_MU) for p in prices):
+        return "scarce"
+    return "thrifty" if any(p.value > 0 for p in prices) else "green"

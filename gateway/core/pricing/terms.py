@@ -1,0 +1,30 @@
+"""Which prices a request of one route pays: of several SLOs of one kind, the highest counts (a dollar is charged once)."""
+
+from dataclasses import dataclass
+
+from gateway.domain.prices import Prices
+
+PROBE_PER_S, PROBE_SHARE_MIN, PROBE_SHARE_MAX = 0.05, 0.02, 0.1
+"""Forced probes of a sick model: their rate, and the share of requests within which it is kept. Source: judge/README.md, point 9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Prices in force for one route, ready for the hot path."""
+
+    per_unit: tuple[tuple[str, float], ...]
+    """(SLI kind, values per dollar or per bad event), most expensive of each kind, zero prices left out."""
+    mean_value: float
+    fixed_threshold: float | None
+    probe_share: float
+    version: int
+
+
+def terms_of(prices: Prices, route: str | None) -> Terms:
+    """Return what requests of `route` pay under published prices."""
+    highest: dict[str, float] = {}
+    for price in prices.prices:
+        if price.route in (None, route) and price.per_unit > 0:
+            highest[price.kind] = max(highest.get(price.kind, 0.0), price.per_unit)
+    share = min(max(PROBE_PER_S / max(prices.request_rate, 1e-6), PROBE_SHARE_MIN), PROBE_SHARE_MAX)
+    return Terms(tuple(highest.items()), prices.mean_value, prices.fixed_threshold, share, prices.version)

@@ -1,0 +1,99 @@
+"""Choose the model of one request: a pure function, so that a log line is enough to choose again.
+
+Order of the rules: a lone candidate is taken; an operator's pin; a law's fixed threshold; else the best score, with
+near-ties split by the request's draw; then the client's own threshold, which may only make it cheaper unless the tenant
+has the right; last, forced probes of a sick model, or a priced-out or broken backend would never be seen to recover.
+"""
+
+from gateway.core.pricing.card import EDGE
+from gateway.core.pricing.terms import Terms
+from gateway.core.pricing.threshold import Gain, alpha
+from gateway.core.routing.score import priced_difference, score
+from gateway.domain.decision import Choice
+from gateway.domain.expectation import Expectation
+from gateway.domain.value import value
+
+WHY = ("only", "down", "pin", "threshold", "score", "soft_edge", "client_threshold", "probe", "observe", "fallback")
+"""Every reason of a choice. `observe` and `fallback` are set by the dispatcher."""
+SICK_SUCCESS, SICK_LATE = 0.9, 0.1
+HEALTHY_SUCCESS, HEALTHY_LATE = 0.999, 0.001
+
+
+@value
+class Question:
+    """All that a choice depends on, besides prices and the calibrated gain."""
+
+    expectations: tuple[Expectation, ...]
+    """Candidates that fit, best first."""
+    usable: tuple[bool, ...]
+    """Whether some backend of the candidate may be sent to."""
+    trial: tuple[bool, ...]
+    """Whether a broken candidate waits for one request to be tried on it."""
+    klass_value: float
+    draws: tuple[float, float]
+    client_threshold: float | None
+    may_set_threshold: bool
+    pin: float | None
+
+
+def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
+    """Return the model to use.
+
+    Args:
+        q: the request; at least one candidate is usable.
+        terms: prices in force for its route.
+        gain: the route's calibrated G.
+    """
+    es = q.expectations
+    v = q.klass_value / terms.mean_value
+    scores = tuple([score(e, v, terms.per_unit) for e in es])
+    ready = [i for i, ok in enumerate(q.usable) if ok]
+    if len(ready) == 1:
+        return Choice(es[ready[0]].model, "only" if len(es) == 1 else "down", scores, 0.0, None, None)
+    is_threshold = q.pin is not None or terms.fixed_threshold is not None
+    if is_threshold or len(ready) == 2:
+        i, j = ready[0], ready[-1]
+    else:
+        top = sorted(sorted(ready, key=lambda m: -scores[m])[:2])
+        i, j = top[0], top[1]
+    a, b = es[i], es[j]
+    priced, magnitude = priced_difference(a, b, terms.per_unit)
+    plain = scores[i] - scores[j]
+    margin = plain + EDGE * (2.0 * q.draws[0] - 1.0) * magnitude
+    win_rate = gain.win_rate(a.quality - b.quality)
+    threshold = alpha(gain, priced, v, a.success, b.success, b.quality)
+    if q.pin is not None:
+        is_better, why, threshold = win_rate >= q.pin, "pin", q.pin
+    elif terms.fixed_threshold is not None:
+        threshold = terms.fixed_threshold
+        is_better, why = a.quality * a.success - b.quality * b.success >= gain.gain(threshold), "threshold"
+    else:
+        is_better = margin > 0
+        why = "score" if is_better == (plain > 0) else "soft_edge"
+    if q.client_threshold is not None:
+        wanted = win_rate >= q.client_threshold
+        if q.may_set_threshold:
+            is_better, why, threshold = wanted, "client_threshold", q.client_threshold
+        elif is_better and not wanted:
+            is_better, why, threshold = False, "client_threshold", max(q.client_threshold, threshold)
+    chosen = i if is_better else j
+    if why != "client_threshold":
+        probed = _probe(q, terms, ready, chosen, v)
+        if probed is not None:
+            chosen, why = probed, "probe"
+    return Choice(es[chosen].model, why, scores, margin, win_rate, threshold)
+
+
+def _probe(q: Question, terms: Terms, ready: list[int], chosen: int, v: float) -> int | None:
+    """Return a sick candidate that this request should try, or None."""
+    for m in ready:
+        e = q.expectations[m]
+        if m == chosen or not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE):
+            continue
+        if q.draws[1] < terms.probe_share:
+            return m
+        if q.trial[m]:
+            healthy = Expectation(e.model, e.quality, HEALTHY_SUCCESS, HEALTHY_LATE, e.usd, e.completion_tokens)
+            if score(healthy, v, terms.per_unit) > score(q.expectations[chosen], v, terms.per_unit):
+                return m
+    return None
