@@ -34,8 +34,8 @@ STATE: dict[str, Any] = {
         "budgets": [
             {
                 "slo": "spend", "kind": "cost", "route": None, "objective": None, "budget_usd": 1.0, "spent_usd": 0.31,
-                "reserved_usd": 0.01, "remaining": 0.69, "burn": {"5m": 1.1, "1h": 0.9}, "price": 0.8, "allowance": 0.0002, "projected": 0.98,
-                "forecast_requests_left": 1234.0,
+                "reserved_usd": 0.01, "remaining": 0.69, "burn": {"5m": 1.1, "1h": 0.9}, "price": 0.8, "allowance": 0.0002,
+                "projected": 0.98, "forecast_requests_left": 1234.0,
             },
             {
                 "slo": "availability", "kind": "availability", "route": "auto", "objective": 0.999, "remaining": 0.75,
