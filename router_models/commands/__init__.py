@@ -1,0 +1,1 @@
+"""What can a router builder type? One file a verb."""

@@ -1,0 +1,1 @@
+"""Which ways are there to guess each model's quality? One file a way, one line each in the registry."""

@@ -1,0 +1,124 @@
+"""Trains a recipe: cross-fit for honest signals, calibrate on them, fit once more on everything, write the card.
+
+Signals for calibration come from models that did not see the row (folds of the question stem), so knots, sample and metrics on the card
+describe unseen questions. The final weights are fitted on all folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_models.calibration import WIN_LABEL
+from router_models.card import SAMPLE_ROWS_MAX, SCHEMA_VERSION, Card, Golden, Source
+from router_models.metrics import apgr, brier, calibration_error, cpt, interval, resamples
+from router_models.recipe import Recipe
+from router_models.routers.base import FamilyRouter, Rows
+from router_models.routers.registry import FITTERS
+from router_models.split import FOLDS, fold
+from router_models.table import ScoreTable
+
+GOLDEN_PROMPTS = (
+    "",
+    "Hi!",
+    "What is the capital of France?",
+    "Prove that the square root of 2 is irrational.",
+    "def f(xs):\n    return sorted(xs)[::-1]\n\nWhat does f([3, 1, 2]) return?",
+    "Ein Händler kauft 12 Äpfel für 3 €. Wie viel kostet einer?",
+    "次の文章を要約してください。",
+    "nul \0 and a lone surrogate \ud800",
+    "Summarise the following minutes. " + "The committee met and agreed on nothing in particular. " * 200,
+)
+"""Prompts of our own words whose qualities every artifact records and every load reproduces."""
+
+BOOTSTRAP_DRAWS = 400
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A router, its card before hashing, and what must be stored."""
+
+    router: FamilyRouter
+    card: Card
+    held_out: NDArray[np.float64]
+    """Qualities of the training rows by models that did not see them, shape (rows, models)."""
+
+
+def train(recipe: Recipe, data: ScoreTable, sources: Sequence[Source], say: Callable[[str], None]) -> Trained:
+    """Train the recipe on every row of `data` (held-out folds must be gone already).
+
+    Args:
+        say: gets one line per step.
+    Raises: ValueError when kind or options are unknown, or the data has fewer rows than folds.
+    """
+    if recipe.kind not in FITTERS:
+        raise ValueError(f"unknown router {recipe.kind!r}; known are {sorted(FITTERS)}")
+    folds = np.array([fold(prompt) for prompt in data.prompts])
+    present = [k for k in range(FOLDS) if np.any(folds == k)]
+    if len(present) < 2:
+        raise ValueError("needs rows in at least two folds of the question stem to calibrate honestly")
+    say(f"features of {len(data)} prompts")
+    fitter = FITTERS[recipe.kind](data, recipe.options)
+    parts: list[tuple[Rows, NDArray[np.float64]]] = []
+    for k in present:
+        say(f"cross-fit without fold {k}")
+        unseen = np.flatnonzero(folds == k)
+        parts.append((unseen, fitter.fit(np.flatnonzero(folds != k)).signals(unseen)))
+    rows = np.concatenate([rows for rows, _ in parts])
+    signals = np.concatenate([signals for _, signals in parts])[np.argsort(rows)]
+    everything = np.arange(len(data))
+    say("final fit and calibration")
+    router = fitter.fit(everything).router(signals, everything)
+    held_out = np.array([router.combine(tuple(row)) for row in signals.tolist()], dtype=np.float64)
+    return Trained(router, _card(recipe, data, router, held_out, sources), held_out)
+
+
+def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDArray[np.float64], sources: Sequence[Source]) -> Card:
+    rng = np.random.default_rng(SEED)
+    picked = np.sort(rng.permutation(len(data))[:SAMPLE_ROWS_MAX])
+    draft = Card(
+        artifact_id="",
+        schema_version=SCHEMA_VERSION,
+        kind=recipe.kind,
+        models=data.models,
+        label=WIN_LABEL,
+        gain_knots=router.gain_knots(),
+        sample=held_out[picked],
+        score_quantiles=(),
+        golden=tuple(Golden(prompt, router.quality_one(prompt)) for prompt in GOLDEN_PROMPTS),
+        metrics={},
+        data=tuple(sources),
+        feature_hash=router.feature_hash(),
+        options=router.options(),
+        recipe=recipe.to_json(),
+        arrays_sha256="",
+    )
+    values = {name: getattr(draft, name) for name in draft.__dataclass_fields__ if not name.startswith("_")}
+    if draft.gain_knots:
+        win = np.array([draft.win_rate(float(q[0] - q[1])) for q in held_out])
+        values["score_quantiles"] = tuple(np.quantile(win, np.linspace(0.0, 1.0, 101)).tolist())
+        values["metrics"] = {"cross_fit": pair_metrics(win, data)}
+    return Card(**values)
+
+
+def pair_metrics(win_rate: NDArray[np.float64], data: ScoreTable) -> dict[str, Any]:
+    """Return rows, APGR with its 95 % interval, CPT(50 %), CPT(80 %), and Brier and calibration errors of the win rate."""
+    strong, weak = data.scores[:, 0], data.scores[:, 1]
+    wins = (strong > weak).astype(np.float64)
+    draws = [apgr(win_rate[d], strong[d], weak[d]) for d in resamples(None, len(data), BOOTSTRAP_DRAWS, SEED)]
+    ece, debiased = calibration_error(win_rate, wins)
+    return {
+        "rows": len(data),
+        "apgr": apgr(win_rate, strong, weak),
+        "apgr_interval": list(interval(draws)),
+        "cpt_50": cpt(win_rate, strong, weak, 0.5),
+        "cpt_80": cpt(win_rate, strong, weak, 0.8),
+        "brier": brier(win_rate, wins),
+        "ece_10": ece,
+        "ece_10_debiased": debiased,
+    }

@@ -1,0 +1,30 @@
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from router_models.__main__ import main
+from router_models.artifact import builtin
+from router_models.table import ScoreTable
+
+DATA = Path(os.environ.get("SLUICE_DATA", "missing")) / "routing"
+
+
+def test_evaluate_prints_the_builtin_beside_the_baselines(tmp_path: Path, table: ScoreTable, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "d.parquet"
+    columns = {"prompt": list(table.prompts), "score.s": table.scores[:, 0], "score.w": table.scores[:, 1]}
+    parquet.write_table(pa.table(columns), path)
+    assert main(["evaluate", "--data", str(path), "--strong", "s", "--weak", "w"]) == 0
+    printed = capsys.readouterr().out
+    for name in (builtin().card.kind, "length", "random", "oracle", "win rate: mean"):
+        assert name in printed
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="SLUICE_DATA is not set")
+def test_the_builtin_beats_a_coin_on_the_fold_it_never_saw(capsys: pytest.CaptureFixture[str]):
+    file = DATA / "routellm_mmlu_public80.parquet"
+    assert main(["evaluate", "--data", str(file), "--fold", "0", "--drop-where", "routellm_excluded"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(builtin().card.kind + "  "))
+    assert float(line.split()[1]) > 0.62

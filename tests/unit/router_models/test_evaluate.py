@@ -1,0 +1,25 @@
+import pytest
+
+from router_models.evaluate import compare, table_text
+from router_models.table import ScoreTable
+
+
+def test_random_length_and_oracle_always_stand_beside_the_router(table: ScoreTable):
+    truth = (table.scores[:, 0] - table.scores[:, 1]) * 0.5
+    lines = {line.name: line for line in compare({"mine": truth}, table)}
+    assert list(lines) == ["mine", "length", "random", "oracle"]
+    assert lines["mine"].apgr == pytest.approx(lines["oracle"].apgr)
+    assert lines["length"].over_length == (0.0, 0.0, 0.0)
+    assert lines["random"].apgr_interval[0] < 0.5 < lines["random"].apgr_interval[1]
+    assert lines["mine"].over_length[1] > 0.1
+
+
+def test_whole_groups_can_be_drawn(table: ScoreTable):
+    plain, clustered = ({line.name: line for line in compare({}, table, clustered=c)} for c in (False, True))
+    assert plain["oracle"].apgr == clustered["oracle"].apgr
+    assert plain["oracle"].apgr_interval != clustered["oracle"].apgr_interval
+
+
+def test_the_text_table_has_a_line_per_router(table: ScoreTable):
+    text = table_text(compare({}, table))
+    assert [line.split()[0] for line in text.splitlines()] == ["router", "length", "random", "oracle"]
