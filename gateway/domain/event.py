@@ -28,13 +28,5 @@ class Outcome:
     was_streamed: bool = False
     before_deadline: bool = True
     """For a client that left: whether it left before the class's first-token deadline."""
-
-
-@value
-class Spent:
-    """Dollars of one request, over all of its attempts."""
-
-    model: str
-    usd: float
-    expected_usd: float
-    """At list prices, as expected when it was sent: the base of the learned billed/expected factor."""
+    billed_usd: float | None = None
+    """Dollars when the caller knows the bill (a replayed world); None: from the tokens and the tariff."""

@@ -38,7 +38,8 @@ class Card:
 
     def billed(self, factors: Mapping[str, float]) -> Array:
         """Return expected dollars times the learned billed/expected factor, shape (n, m)."""
-        return self.usd * np.array([factors.get(m, 1.0) for m in self.models])
+        scaled: Array = self.usd * np.array([factors.get(m, 1.0) for m in self.models])
+        return scaled
 
     def cheapest_usd(self) -> float:
         """Return the mean dollars of the model that is cheapest on average."""
@@ -73,11 +74,13 @@ class Card:
         better, other = top.min(axis=1), top.max(axis=1)  # In the operator's order: `better` is the stronger model.
         edge = sum((np.abs(t[rows, better] - t[rows, other]) for t in priced), np.zeros(self.value.size))
         margin = score[rows, better] - score[rows, other] + EDGE * (2 * u - 1) * edge
-        return np.where(margin > 0, better, other)
+        chosen: NDArray[np.intp] = np.where(margin > 0, better, other)
+        return chosen
 
     def draws(self) -> Array:
         """Return evenly spread draws, shape (n,)."""
-        return (np.arange(self.value.size) * GOLDEN) % 1.0
+        spread: Array = (np.arange(self.value.size, dtype=np.float64) * GOLDEN) % 1.0
+        return spread
 
 
 def mean_usd(cards: Sequence[Card], per_unit: Sequence[tuple[str, float]], factors: Mapping[str, float]) -> float:

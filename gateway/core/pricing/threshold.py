@@ -9,7 +9,14 @@ and for a gain g = q_S - q_W this is g > needed, so α = G⁻¹(needed), clipped
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from gateway.core.pricing.card import Card
+from gateway.core.pricing.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,7 @@ class Gain:
 
     def __post_init__(self) -> None:
         rates, gains = tuple(k[0] for k in self.knots), tuple(k[1] for k in self.knots)
-        if len(rates) < 2 or any(b <= a for s in (rates, gains) for a, b in zip(s, s[1:], strict=False)):
+        if len(rates) < 2 or any(b <= a for s in (rates, gains) for a, b in pairwise(s)):
             raise ValueError("gain knots must be at least two and strictly increasing in win rate and in gain")
         object.__setattr__(self, "_rates", rates)
         object.__setattr__(self, "_gains", gains)
@@ -57,4 +64,18 @@ def alpha(gain: Gain, priced: float, value: float, strong_success: float, weak_s
         weak_quality: q_W.
     """
     needed = (priced / value + weak_quality * (weak_success - strong_success)) / max(strong_success, 1e-6)
+    return gain.win_rate(needed)
+
+
+def alpha_ref(gain: Gain, card: Card, terms: Terms, factors: Mapping[str, float]) -> float:
+    """Return the threshold of the median request: mean class value, median cost difference, healthy backends.
+
+    Prices alone move it, not the breaker: it is what the page and the metrics show. The quality price works on the gain
+    itself, so g (1 + mu_quality) must reach the cost term.
+    """
+    if terms.fixed_threshold is not None:
+        return terms.fixed_threshold
+    prices = dict(terms.per_unit)
+    usd = card.billed(factors)
+    needed = prices.get("cost", 0.0) * float(np.median(usd[:, 0] - usd[:, -1])) / (1.0 + prices.get("quality", 0.0))
     return gain.win_rate(needed)

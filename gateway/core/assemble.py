@@ -1,0 +1,74 @@
+"""Build the core of one config version on the State that outlives it. The simulation stops here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.core.budget.slo import Slo, SloSpec, build
+from gateway.core.dispatcher import Dispatcher
+from gateway.core.governor import Governor
+from gateway.core.pricing.card import Array, Card
+from gateway.core.pricing.laws.registry import LAWS
+from gateway.core.pricing.options import PricingOptions
+from gateway.core.pricing.threshold import Gain
+from gateway.core.state import State
+from gateway.domain.catalog import Catalog, Route
+
+PRIOR_PROMPT_TOKENS, PRIOR_COMPLETION_TOKENS = 1155, 211
+"""Mean prompt and answer of the Azure 2023 conversation trace: what a card's dollars assume before traffic is known."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a route's router artifact brings: its calibrated gain and a sample of qualities, shape (n, m), route order."""
+
+    gain: Gain
+    sample: Array
+
+
+@dataclass(frozen=True)
+class Core:
+    """Everything that decides."""
+
+    dispatcher: Dispatcher
+    governor: Governor
+    slos: tuple[Slo, ...]
+
+
+def assemble(
+    catalog: Catalog,
+    specs: Sequence[SloSpec],
+    pricing: PricingOptions,
+    predictions: Mapping[str, Prediction],
+    state: State,
+    mode: str,
+    config_hash: str,
+    telemetry_delay_s: float,
+    retry_share: float = 0.1,
+    attempts_max: int = 3,
+    cards: Callable[[], Mapping[str, Card]] | None = None,
+) -> Core:
+    """Build dispatcher and governor.
+
+    Args:
+        predictions: per route with at least two models.
+        cards: replaces the cards that follow from `predictions` and recent traffic (a replayed world brings its own).
+    """
+    slos = build(specs)
+    gains = {name: p.gain for name, p in predictions.items()}
+    dispatcher = Dispatcher(catalog, slos, gains, state, mode, retry_share, attempts_max)
+    law = LAWS[pricing.law](pricing.law_options)
+    first = {name: _prior_card(catalog, catalog.routes[name], p) for name, p in predictions.items()}
+    source = cards or (lambda: {name: state.sample.card(name, card.models) or card for name, card in first.items()})
+    governor = Governor(slos, law, pricing.priority, tuple(catalog.models), gains, source, config_hash, telemetry_delay_s)
+    return Core(dispatcher, governor, slos)
+
+
+def _prior_card(catalog: Catalog, route: Route, prediction: Prediction) -> Card:
+    """Return the artifact's sample with the operator's tariffs; every class equally often, since nothing is known yet."""
+    models = [catalog.models[name] for name in route.models]
+    rows = prediction.sample.shape[0]
+    values = np.array([c.value for c in catalog.classes.values()] or [1.0])
+    usd = np.array([m.tariff.usd(PRIOR_PROMPT_TOKENS, PRIOR_COMPLETION_TOKENS) for m in models])
+    return Card(tuple(route.models), np.resize(values, rows), prediction.sample, np.tile(usd, (rows, 1)))

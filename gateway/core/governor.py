@@ -1,0 +1,184 @@
+"""One budget tick: judge what is left, price it, say so. The only writer of prices, fenced by the store.
+
+Every replica builds a governor, one of them holds the lease and ticks. What it must hand on (the law's memory, the
+request rate, the billed/expected factors) is published with the prices, so that the next writer goes on, not anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.core.budget.counts import Counts
+from gateway.core.budget.forecast import RATE_MEMORY_S
+from gateway.core.budget.ledger import Judgement, Ledger
+from gateway.core.budget.slo import Slo
+from gateway.core.pricing.board import as_prices, board_of
+from gateway.core.pricing.card import Card
+from gateway.core.pricing.law import Law, Ruling, Tick
+from gateway.core.pricing.mode import mode_of
+from gateway.core.pricing.terms import terms_of
+from gateway.core.pricing.threshold import Gain, alpha_ref
+from gateway.domain.prices import Overrides, Prices
+
+FACTOR_KEEP = 0.99
+"""Weight kept per settled request when a model's billed/expected factor is averaged. Source: judge/README.md."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a governor remembers besides its law."""
+
+    rate: float | None = None
+    factors: dict[str, float] | None = None
+    last_wall_s: float | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one tick gives out."""
+
+    prices: Prices
+    memory: Mapping[str, Any]
+    board: Mapping[str, Any]
+    judgements: Sequence[Judgement]
+
+
+class Governor:
+    """Judges, prices and says."""
+
+    def __init__(
+        self,
+        slos: Sequence[Slo],
+        law: Law,
+        priority: Sequence[str],
+        models: Sequence[str],
+        gains: Mapping[str, Gain],
+        cards: Callable[[], Mapping[str, Card]],
+        config_hash: str,
+        telemetry_delay_s: float,
+    ) -> None:
+        """Build a governor.
+
+        Args:
+            slos: all SLOs; those that `priority` does not name come last, in the given order.
+            gains, cards: per route; cards are asked for anew at each tick, as recent traffic replaces the artifact's sample.
+            telemetry_delay_s: age of counts when they are read here.
+        """
+        rank = {name: i for i, name in enumerate(priority)}
+        self._slos = sorted(slos, key=lambda s: rank.get(s.spec.name, len(rank)))
+        self._law, self._models, self._gains, self._cards = law, tuple(models), gains, cards
+        self._config_hash, self._delay_s = config_hash, telemetry_delay_s
+        self._ledger = Ledger(self._slos)
+        self._memory = Memory()
+        self._is_first = True
+        self._ruling: Ruling | None = None
+
+    def recall(self, memory: Mapping[str, Any] | None) -> None:
+        """Take up what the last writer published; None starts from the cards."""
+        if not memory:
+            return
+        self._memory = Memory(**memory["governor"])
+        if memory.get("law") == self._law.kind:
+            self._law.recall(memory["law_memory"])
+
+    def hand_over(self, successor: "Governor") -> None:
+        """Give everything to the governor of a new config version in the same process."""
+        if self._memory.rate is not None:
+            successor.recall(self._remember())
+
+    def tick(
+        self,
+        counts: Counts,
+        fresh: Mapping[str, int],
+        wall_s: float,
+        health: Mapping[str, tuple[float, float]],
+        overrides: Overrides | None = None,
+        fencing_token: int = 0,
+        is_quick: bool = False,
+    ) -> Published:
+        """Take in what was counted and return new prices.
+
+        Args:
+            counts: all slots.
+            fresh: what they gained since the last tick, by field.
+            health: success and lateness per model, as this process sees them.
+            is_quick: leave the board empty (it sums many windows; simulations need it once a minute).
+        """
+        m, cards = self._memory, self._cards()
+        dt_s = wall_s - m.last_wall_s if m.last_wall_s is not None else 0.0
+        self._ledger.take(fresh, counts, wall_s, is_first=self._is_first)
+        if self._is_first:
+            fresh, self._is_first = {}, False
+        settled = fresh.get("n", 0)
+        self._learn(fresh, settled, dt_s)
+        m.last_wall_s = wall_s
+        rate, factors = m.rate or 0.0, m.factors or {}
+        cheapest_usd = _mean(cards, lambda c: c.cheapest_usd())
+        judgements = self._ledger.judge(wall_s, rate, cheapest_usd)
+        tick = Tick(dt_s, wall_s, judgements, settled, rate, tuple(cards.values()), factors, health, self._delay_s)
+        if self._ruling is None:
+            self._law.start(tick)
+        if self._ruling is None or overrides is None or wall_s >= overrides.frozen_until_wall_s:
+            self._ruling = self._law.step(tick)
+        m.version += 1
+        prices = self._say(self._ruling, judgements, cards, fencing_token, wall_s)
+        return Published(prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s), judgements)
+
+    def _learn(self, fresh: Mapping[str, int], settled: int, dt_s: float) -> None:
+        """Average the request rate, and what models bill against what was expected."""
+        m = self._memory
+        if m.factors is None:
+            m.factors = {}
+        if m.rate is None:
+            m.rate = self._believed_rate()
+        if dt_s <= 0:
+            return
+        seen = settled / dt_s
+        m.rate = seen if m.rate is None else m.rate + (seen - m.rate) * min(1.0, dt_s / RATE_MEMORY_S)
+        for name in self._models:
+            hits, expected = fresh.get(f"m.{name}.n", 0), fresh.get(f"m.{name}.exp", 0)
+            if hits and expected > 0:
+                keep = FACTOR_KEEP**hits
+                m.factors[name] = keep * m.factors.get(name, 1.0) + (1 - keep) * fresh.get(f"m.{name}.usd", 0) / expected
+
+    def _believed_rate(self) -> float | None:
+        """Return the operator's forecast as a rate; None without one."""
+        for slo in self._slos:
+            requests = getattr(slo.spec.options, "forecast_requests", None)
+            if requests and slo.spec.period is not None:
+                starts_s, ends_s = slo.bounds(0.0)
+                return float(requests) / (ends_s - starts_s)
+        return None
+
+    def _say(self, ruling: Ruling, judgements: Sequence[Judgement], cards: Mapping[str, Card], fencing_token: int, wall_s: float) -> Prices:
+        m, published = self._memory, as_prices(ruling.prices, judgements)
+        factors = dict(m.factors or {})
+        prices = Prices(
+            version=m.version,
+            fencing_token=fencing_token,
+            config_hash=self._config_hash,
+            made_wall_s=wall_s,
+            law=self._law.kind,
+            prices=published,
+            mean_value=_mean(cards, lambda c: c.mean_value),
+            fixed_threshold=ruling.fixed_threshold,
+            factors=factors,
+            mode=mode_of(published, judgements),
+            infeasible=ruling.infeasible,
+            exhausted=tuple(j.slo.spec.name for j in judgements if j.is_exhausted),
+            request_rate=m.rate or 0.0,
+        )
+        alphas = {r: alpha_ref(self._gains[r], card, terms_of(prices, r), factors) for r, card in cards.items()}
+        return replace(prices, alpha_ref=alphas)
+
+    def _remember(self) -> dict[str, Any]:
+        m = self._memory
+        governor = {"rate": m.rate, "factors": m.factors, "last_wall_s": m.last_wall_s, "version": m.version}
+        return {"governor": governor, "law": self._law.kind, "law_memory": self._law.remember()}
+
+
+def _mean(cards: Mapping[str, Card], of: Callable[[Card], float]) -> float:
+    """Return the traffic-weighted mean of a card's figure; 1.0 without cards, which prices nothing."""
+    weight = sum(c.weight for c in cards.values())
+    return sum(c.weight * of(c) for c in cards.values()) / weight if weight > 0 else 1.0
