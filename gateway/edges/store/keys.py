@@ -1,0 +1,71 @@
+"""The only place that builds Redis keys.
+
+`sluice:<schema>:{<group>}:<what>`: the schema's version is in the prefix, so that a build with another layout never
+reads our keys as its own; the braces are Redis Cluster's hash tag, so that all keys of a group, and with them all keys
+of any one script, lie on one hash slot (`test_keys.py` computes the slots).
+"""
+
+from dataclasses import dataclass
+
+SCHEMA = 1
+"""Version of the key layout; raise it when the meaning of a stored value changes."""
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """One ring of slots."""
+
+    seconds: int
+    kept_s: int
+    """How long a slot lives after its last change, in the server's seconds; the readers need a little less."""
+
+
+WIDTHS = (Width(10, 20 * 60), Width(300, 8 * 3600), Width(3600, 34 * DAY_S))
+"""Finest first. 20 min, 8 h and 34 days hold the 15 min, 6 h and 745 h that the budgets look back, with room."""
+
+SEQUENCE_KEPT_S = 34 * DAY_S
+"""Longer than any outage that a replica sits out with one batch in doubt: a forgotten sequence would count it twice."""
+
+
+class GroupKeys:
+    """Keys of one group of counters; everything that one flush touches is here."""
+
+    def __init__(self, group: str) -> None:
+        self._prefix = f"sluice:{SCHEMA}:{{{group}}}"
+        self.touched = tuple(f"{self._prefix}:touched:{w.seconds}" for w in WIDTHS)
+        """Sorted set per width: slot number -> server time of its last change."""
+
+    def sequence(self, replica: str) -> str:
+        """String: the last batch of a replica that was applied."""
+        return f"{self._prefix}:seq:{replica}"
+
+    def slot(self, width_s: int, number: int) -> str:
+        """Hash: field -> integer total of one slot."""
+        return f"{self._prefix}:slot:{width_s}:{number}"
+
+
+class ControlKeys:
+    """Keys of the one writer and of the operators; one group, since publishing checks and writes in one script."""
+
+    _PREFIX = f"sluice:{SCHEMA}:{{control}}"
+    lease = f"{_PREFIX}:lease"
+    """String with a time to live: the replica that governs."""
+    fence = f"{_PREFIX}:fence"
+    """Integer: the last fencing token handed out."""
+    published = f"{_PREFIX}:published"
+    """Hash: token and writer of the last publication, and its prices, memory and board as JSON."""
+    overrides = f"{_PREFIX}:overrides"
+    """Hash: `pin:<route>` or `freeze` -> JSON."""
+    audit = f"{_PREFIX}:audit"
+    """List, newest first: every override with who and when, as JSON."""
+
+
+class FeedbackKeys:
+    """Keys of the verdicts; a day is its own key, so that a day expires as a whole."""
+
+    @staticmethod
+    def day(number: int) -> str:
+        """Hash: request id -> JSON of tenant and verdict; `number` counts days since 1970."""
+        return f"sluice:{SCHEMA}:{{feedback}}:{number}"

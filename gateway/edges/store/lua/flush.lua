@@ -1,0 +1,30 @@
+-- Add one batch of counts, exactly once.
+-- KEYS: the replica's sequence, the touched sets (one per width, finest first), then the slots to add to.
+-- ARGV: seq, 1 if it is the oldest batch that the replica holds, seconds the sequence is kept, seconds each width is
+--       kept; then per slot: index of its width (1 is the finest), its number, count of fields, and field, amount, ...
+-- Returns the last batch of this replica that is applied now: seq itself, also for a duplicate.
+local last = tonumber(redis.call('GET', KEYS[1]) or '0')
+local seq = tonumber(ARGV[1])
+if seq <= last then return last end
+if seq ~= last + 1 and ARGV[2] ~= '1' then return last end
+
+-- First of all, and amounts by pcall: whatever is wrong with one field, the batch is never added a second time.
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+local widths = 3
+local time = redis.call('TIME')
+local now = string.format('%d.%06d', time[1], time[2])
+local at = 4 + widths
+for k = 2 + widths, #KEYS do
+  local slot, width, number, fields = KEYS[k], tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
+  for _ = 1, fields do
+    redis.pcall('HINCRBY', slot, ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+  redis.call('EXPIRE', slot, ARGV[3 + width])
+  redis.call('ZADD', KEYS[1 + width], now, number)
+end
+for w = 1, widths do
+  redis.call('ZREMRANGEBYSCORE', KEYS[1 + w], '-inf', tonumber(time[1]) - tonumber(ARGV[3 + w]))
+end
+return seq

@@ -1,0 +1,72 @@
+"""What operators may force by hand, as it lies in the store.
+
+A change is one of
+    {"action": "pin", "route": str, "threshold": 0..1, "until_wall_s": float, "by": str}
+    {"action": "freeze", "until_wall_s": float, "by": str}
+    {"action": "unpin", "route": str | None, "by": str}      None clears every pin and the freeze
+    {"action": "unfreeze", "by": str}
+Everything expires; who did what is kept in the audit list, whether it still holds or not.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.domain.prices import Overrides, Pin
+
+FREEZE = "freeze"
+PIN = "pin:"
+AUDIT_MAX = 1000
+"""Audited changes kept."""
+BY_MAX = 200
+
+
+def written(change: Mapping[str, Any]) -> tuple[str, str]:
+    """Return (field, JSON) that a change writes; an empty JSON clears the field, an empty field clears all of them.
+
+    Raises: ValueError when the change is none of the above.
+    """
+    action, by = change.get("action"), str(change.get("by", ""))[:BY_MAX]
+    if action == "pin":
+        route, threshold, until = change.get("route"), _number(change, "threshold"), _number(change, "until_wall_s")
+        if not isinstance(route, str) or not route:
+            raise ValueError("a pin needs a route")
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"a pinned threshold lies in 0..1, not {threshold:g}")
+        return PIN + route, json.dumps({"threshold": threshold, "until_wall_s": until, "by": by})
+    if action == "freeze":
+        return FREEZE, json.dumps({"until_wall_s": _number(change, "until_wall_s"), "by": by})
+    if action == "unpin":
+        route = change.get("route")
+        return (PIN + str(route) if route else ""), ""
+    if action == "unfreeze":
+        return FREEZE, ""
+    raise ValueError(f"unknown override {action!r}: pin, freeze, unpin or unfreeze")
+
+
+def audited(change: Mapping[str, Any], wall_s: float) -> str:
+    """Return the line of the audit list."""
+    return json.dumps({"at_wall_s": wall_s, **{k: v for k, v in change.items() if k != "at_wall_s"}})
+
+
+def read(fields: Mapping[str, str], wall_s: float) -> Overrides:
+    """Return what holds at `wall_s`; what has expired is left out."""
+    pins: dict[str, Pin] = {}
+    frozen_until, frozen_by = 0.0, ""
+    for name, text in fields.items():
+        data = json.loads(text)
+        if data["until_wall_s"] <= wall_s:
+            continue
+        if name == FREEZE:
+            frozen_until, frozen_by = data["until_wall_s"], data["by"]
+        elif name.startswith(PIN):
+            route = name[len(PIN) :]
+            pins[route] = Pin(route, data["threshold"], data["until_wall_s"], data["by"])
+    return Overrides(pins, frozen_until, frozen_by)
+
+
+def _number(change: Mapping[str, Any], name: str) -> float:
+    number = change.get(name)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise ValueError(f"a {change.get('action')} needs {name}, a number")
+    return float(number)

@@ -1,0 +1,278 @@
+"""The shared store on a Redis or Valkey server: counts exactly once, one fenced writer, prices for everybody.
+
+Every call is one or a few short round trips with a timeout, none is on a request's path, and every trouble is
+`StoreAway` with a reason for humans. While the store is away nothing is lost: the recorder keeps booking, one sealed
+batch waits whose fate is unknown, and the connection is tried again after a short backoff. All keys of a script lie on
+one hash slot; only `keys.py` builds them. What this file rests on: `journal.py` (exactly once), `lua/*.lua` (atomic).
+"""
+
+import asyncio
+import json
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import takewhile
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, RedisError
+
+from gateway.domain.prices import Overrides, Prices
+from gateway.edges.store import overrides, verdicts
+from gateway.edges.store.health import StoreHealth
+from gateway.edges.store.journal import Batch, Journal
+from gateway.edges.store.keys import DAY_S, SEQUENCE_KEPT_S, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.options import StoreOptions
+from gateway.edges.store.recorder import SLOT_S, SlotRecorder
+from gateway.edges.store.scripts import Script
+from gateway.edges.store.trouble import TROUBLES, address_of, is_refusal, reason_of
+from gateway.ports import Clock, Slots, StoreAway
+
+SCHEMES = ("redis", "rediss", "unix")
+FLEET = "fleet"
+"""The group of the counters of fleet and routes."""
+SLOTS_PER_BATCH = 64
+"""Bounds one flush script to a few milliseconds of the server, also after an hour's outage."""
+ROUNDS_MAX = 10_000
+"""Batches tried in one flush; only a store that contradicts itself gets there."""
+SLOTS_PER_READ = 100
+"""Slots read by one script: about 3 ms of the server each, so that others get their turn in a full read."""
+BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
+"""Real seconds without a further try, after the first, second, ... failure in a row."""
+MEMORY_EVERY_S = 10.0
+CURSOR_MARGIN_S = 2.0
+"""Changes are listed by the server's clock, which may be set back a little."""
+
+
+class RedisStore:
+    """`ports.Store`.
+
+    url: the server's, with credentials. replica: unique for every start of every process (boot id): it numbers this
+    process's batches and holds the governor's lease. Raises ValueError for a URL that is none of `SCHEMES`.
+    """
+
+    def __init__(self, url: str, options: StoreOptions, clock: Clock, recorder: SlotRecorder, replica: str) -> None:
+        scheme = urlsplit(url).scheme
+        if scheme not in SCHEMES:
+            raise ValueError(f"store.url: scheme {scheme!r} is none of {', '.join(s + '://' for s in SCHEMES)}")
+        self._url, self._timeout_s, self._clock = url, options.timeout, clock
+        self._recorder, self._replica = recorder, replica
+        self._client: Redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            protocol=2,  # Proxies and managed servers may not know HELLO; nothing here needs RESP3.
+            socket_timeout=options.timeout,
+            socket_connect_timeout=options.timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._scripts = {name: Script(name) for name in ("flush", "changed", "read", "lead", "resign", "publish", "override", "feedback")}
+        self._keys, self._journal = GroupKeys(FLEET), Journal()
+        self._flushing = asyncio.Lock()
+        self._health = StoreHealth()
+        self._failures, self._retry_at_s, self._memory_at_s = 0, -math.inf, -math.inf
+        self._run = ""
+        self._cursors: deque[tuple[float, float]] = deque(maxlen=1024)
+
+    @property
+    def health(self) -> StoreHealth:
+        """How the store is doing, now."""
+        self._health.pending_batches = self._journal.pending + -(-self._recorder.slots_held // SLOTS_PER_BATCH)
+        self._health.rollbacks, self._health.lost_batches = self._journal.rollbacks, self._journal.lost_batches
+        return self._health
+
+    @property
+    def address(self) -> str:
+        """The server, without credentials."""
+        return address_of(self._url)
+
+    async def flush(self) -> int:
+        """Write what the recorder holds, exactly once; return the number of batches acknowledged."""
+        async with self._flushing:
+            acknowledged, was_heard = 0, False
+            for _ in range(ROUNDS_MAX):
+                waiting = self._journal.next()
+                if waiting is None and (slots := self._recorder.take(SLOTS_PER_BATCH)):
+                    self._journal.seal(slots)
+                    continue
+                if waiting is None and (was_heard or self._journal.is_empty):
+                    break
+                # Nothing to write: ask all the same, for what was acknowledged may have been rolled back since.
+                last = await (self._write(*waiting) if waiting else self._last_applied())
+                acknowledged += self._journal.heard(last, asyncio.get_running_loop().time())
+                was_heard = True
+            self._health.last_flush_wall_s = self._clock.wall_s()
+            return acknowledged
+
+    async def lead(self, ttl_s: float) -> int | None:
+        """Take or renew the governor's lease; return its fencing token, None while another replica holds it."""
+        keys = (ControlKeys.lease, ControlKeys.fence, ControlKeys.published)
+        ttl_ms = max(1, round(self._clock.real_s(ttl_s) * 1000))
+        token = await self._run_script("lead", keys, (self._replica, ttl_ms))
+        return None if token is None else int(token)
+
+    async def resign(self) -> None:
+        """Give the lease back, if we hold it."""
+        await self._run_script("resign", (ControlKeys.lease,), (self._replica,))
+
+    async def slots(self, from_wall_s: float) -> Slots:
+        """Read all slots that may have changed since `from_wall_s`; 0 reads everything that is kept.
+
+        Late verdicts and replays change old slots, so the server keeps when each slot was last touched, by its own
+        clock. Which moment of that clock `from_wall_s` was is known from our own earlier reads; where it is not, or
+        where the server has restarted since, everything is read.
+        """
+        wall_s, since_s = self._clock.wall_s(), self._server_time(from_wall_s)
+        now_text, run, *numbers = await self._run_script("changed", self._keys.touched, (since_s,), is_write=False)
+        if run != self._run:
+            self._cursors.clear()
+            self._run = run
+            if since_s:
+                now_text, run, *numbers = await self._run_script("changed", self._keys.touched, (0,), is_write=False)
+        wanted = [(width.seconds, int(n)) for width, found in zip(WIDTHS, numbers, strict=True) for n in found]
+        read: list[tuple[int, int, Mapping[str, int]]] = []
+        for at in range(0, len(wanted), SLOTS_PER_READ):
+            part = wanted[at : at + SLOTS_PER_READ]
+            totals = await self._run_script("read", [self._keys.slot(*slot) for slot in part], (), is_write=False)
+            for (width_s, number), flat in zip(part, totals, strict=True):
+                if flat:  # Else it expired since it was listed.
+                    read.append((width_s, number, dict(zip(flat[::2], map(int, flat[1::2]), strict=True))))
+        self._cursors.append((wall_s, float(now_text)))
+        return read
+
+    async def publish(self, prices: Prices, memory: Mapping[str, Any], board: Mapping[str, Any]) -> bool:
+        """Write prices, the law's memory and the board atomically; False when a newer fencing token has written."""
+        texts = [json.dumps(part) for part in (prices.as_json(), dict(memory), dict(board))]
+        return bool(await self._run_script("publish", (ControlKeys.published,), (prices.fencing_token, self._replica, *texts)))
+
+    async def poll(self) -> tuple[Prices | None, Overrides, Mapping[str, Any] | None]:
+        """Read published prices, overrides and board in one round trip; now and then the server's memory as well."""
+        now_s = asyncio.get_running_loop().time()
+        async with self._asking(is_write=False):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hmget(ControlKeys.published, ["prices", "board"])
+            pipe.hgetall(ControlKeys.overrides)
+            if now_s >= self._memory_at_s:
+                pipe.info("memory")
+                self._memory_at_s = now_s + MEMORY_EVERY_S
+            published, forced, *info = await pipe.execute(raise_on_error=False)
+            for answer in (published, forced):
+                if isinstance(answer, Exception):
+                    raise answer
+            if info and not isinstance(info[0], Exception):  # INFO may be forbidden; then the fill is not shown.
+                self._health.memory_used_bytes = info[0].get("used_memory")
+                self._health.memory_max_bytes = info[0].get("maxmemory") or None
+            prices, board = (text and json.loads(text) for text in published)
+        try:
+            return (Prices.of_json(prices) if prices else None), overrides.read(forced, self._clock.wall_s()), board
+        except (ValueError, KeyError, TypeError) as exc:
+            raise self._away(f"store {self.address} holds prices or overrides that this build cannot read: {exc}") from exc
+
+    async def memory(self) -> Mapping[str, Any] | None:
+        """Read the law's memory, for a new writer's warm start."""
+        async with self._asking(is_write=False):
+            text = await cast(Awaitable[str | None], self._client.hget(ControlKeys.published, "memory"))
+            return cast(Mapping[str, Any], json.loads(text)) if text else None
+
+    async def override(self, change: Mapping[str, Any]) -> None:
+        """Write or clear a pin or a freeze; audited. The forms of a change and its ValueErrors: `overrides.py`."""
+        wall_s = self._clock.wall_s()
+        args = (wall_s, *overrides.written(change), overrides.audited(change, wall_s), overrides.AUDIT_MAX)
+        await self._run_script("override", (ControlKeys.overrides, ControlKeys.audit), args)
+
+    async def audit(self, lines_max: int = 100) -> Sequence[Mapping[str, Any]]:
+        """Read who forced what and when, newest first."""
+        async with self._asking(is_write=False):
+            lines = await cast(Awaitable[list[str]], self._client.lrange(ControlKeys.audit, 0, lines_max - 1))
+            return [json.loads(line) for line in lines]
+
+    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> None:
+        """Record a verdict on an earlier answer. Raises: ValueError when it is too large."""
+        key = FeedbackKeys.day(int(wall_s // DAY_S))
+        args = (request_id, verdicts.written(tenant, verdict), verdicts.DAY_VERDICTS_MAX, verdicts.KEPT_S)
+        await self._run_script("feedback", (key,), args)
+
+    async def close(self) -> None:
+        """Flush what can be flushed, resign and let go; never raises for the store's sake."""
+        try:
+            await self.flush()
+            await self.resign()
+        except StoreAway:
+            pass
+        await self._client.aclose()
+
+    async def _write(self, batch: Batch, is_oldest: bool) -> int:
+        """Send one batch; return the last batch that the store has now."""
+        keys = [self._keys.sequence(self._replica), *self._keys.touched]
+        args: list[str | int | float] = [batch.seq, int(is_oldest), SEQUENCE_KEPT_S, *(w.kept_s for w in WIDTHS)]
+        wall_s = self._clock.wall_s()
+        for index, width in enumerate(WIDTHS, start=1):
+            for number, totals in _widened(batch.slots, width.seconds).items():
+                if (number + 1) * width.seconds < wall_s - width.kept_s and width is not WIDTHS[-1]:
+                    continue  # Nobody looks back that far at this width.
+                keys.append(self._keys.slot(width.seconds, number))
+                args += (index, number, len(totals))
+                for entry in totals.items():
+                    args += entry
+        return int(await self._run_script("flush", keys, args))
+
+    async def _last_applied(self) -> int:
+        async with self._asking(is_write=False):
+            return int(await cast(Awaitable[str | None], self._client.get(self._keys.sequence(self._replica))) or 0)
+
+    def _server_time(self, from_wall_s: float) -> float:
+        """Return a moment of the server's clock that is not after our `from_wall_s`; 0 when none is known."""
+        if from_wall_s <= 0:
+            return 0.0
+        before = list(takewhile(lambda cursor: cursor[0] <= from_wall_s, self._cursors))
+        return max(0.0, before[-1][1] - CURSOR_MARGIN_S) if before else 0.0
+
+    async def _run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float], is_write: bool = True) -> Any:
+        async with self._asking(is_write):
+            return await self._scripts[name].run(self._client, keys, args)
+
+    @asynccontextmanager
+    async def _asking(self, is_write: bool) -> AsyncIterator[None]:
+        """Bound a call in time, and tell its troubles as `StoreAway`."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._retry_at_s:
+            raise StoreAway(self._health.last_error or "store is away")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except TROUBLES as exc:
+            refused = is_refusal(exc)
+            if not refused:
+                self._retry_at_s = loop.time() + BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+                self._failures += 1
+                self._cursors.clear()
+            if isinstance(exc, ReadOnlyError):  # A failover: the address may lead to the new primary.
+                await self._drop_connections()
+            raise self._away(reason_of(exc, self._url, self._timeout_s), refused) from exc
+        self._failures = 0
+        self._health.answered(is_write)
+
+    async def _drop_connections(self) -> None:
+        try:
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+        except (RedisError, OSError):
+            pass
+
+    def _away(self, reason: str, is_refusal: bool = True) -> StoreAway:
+        self._health.troubled(reason, self._clock.wall_s(), is_refusal)
+        return StoreAway(reason)
+
+
+def _widened(slots: Mapping[int, Mapping[str, int]], width_s: int) -> Mapping[int, Mapping[str, int]]:
+    """Return slots of ten seconds summed into slots of `width_s`."""
+    if width_s == SLOT_S:
+        return slots
+    wide: dict[int, dict[str, int]] = {}
+    for number, totals in slots.items():
+        into = wide.setdefault(number * SLOT_S // width_s, {})
+        for name, amount in totals.items():
+            into[name] = into.get(name, 0) + amount
+    return wide
