@@ -1,0 +1,105 @@
+"""The clocks of one attempt: first token, idle, total. (The connect clock is aiohttp's `sock_connect`.)
+
+One timer per attempt. It is not moved when the deadline moves (that happens with every chunk); it looks at the deadline
+when it goes off and is set again if that lies ahead. A deadline strikes only while the attempt waits for its backend: a
+reader who is slow must not make a backend look slow. It strikes by cancelling the waiting task, as `asyncio.timeout` does,
+which costs several times as much.
+"""
+
+import asyncio
+import math
+
+from gateway.domain.errors import Reason
+from gateway.ports import Clock, UpstreamFailure
+
+SAID = {
+    Reason.UPSTREAM_TIMEOUT_TTFT: "no first token within {0:g} s",
+    Reason.UPSTREAM_TIMEOUT_IDLE: "nothing came for {0:g} s",
+    Reason.UPSTREAM_TIMEOUT_TOTAL: "the answer was not complete in time",
+}
+
+
+class Clocks:
+    """Deadlines of one attempt, in the clock's seconds; belongs to the task that makes it."""
+
+    __slots__ = (
+        "_backend", "_cancels", "_clock", "_deadline_s", "_first_s", "_handle", "_idle_s", "_is_waiting", "_loop", "_reason", "_struck",
+        "_task", "_total_s", "_ttft_s",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock, backend: str, ttft_s: float, idle_s: float, total_s: float) -> None:
+        self._clock, self._backend = clock, backend
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        now_s = clock.now_s()
+        self._ttft_s, self._idle_s = ttft_s, idle_s
+        self._first_s: float | None = now_s + ttft_s
+        """When the first token is due; None once it is there."""
+        self._total_s = now_s + total_s
+        self._deadline_s, self._reason = math.inf, Reason.UPSTREAM_TIMEOUT_TOTAL
+        self._is_waiting, self._struck, self._cancels = False, False, 0
+        self._handle: asyncio.TimerHandle | None = None
+
+    def wait(self) -> None:
+        """Note that the task now waits for the backend.
+
+        Raises: UpstreamFailure when time ran out while it did something else.
+        """
+        now_s = self._clock.now_s()
+        if self._first_s is not None:
+            deadline_s, reason = self._first_s, Reason.UPSTREAM_TIMEOUT_TTFT
+        else:
+            deadline_s, reason = now_s + self._idle_s, Reason.UPSTREAM_TIMEOUT_IDLE
+        if self._total_s <= deadline_s:
+            deadline_s, reason = self._total_s, Reason.UPSTREAM_TIMEOUT_TOTAL
+        self._deadline_s, self._reason, self._is_waiting = deadline_s, reason, True
+        if deadline_s <= now_s:
+            raise self.failure()
+        self._cancels = self._task.cancelling()
+        handle = self._handle
+        # A deadline that moves ahead is found by the timer; one that moves nearer needs the timer set anew.
+        if handle is None or handle.when() > self._loop.time() + self._clock.real_s(deadline_s - now_s):
+            if handle is not None:
+                handle.cancel()
+            self._set(now_s)
+
+    def waited(self) -> None:
+        """Note that the backend has answered."""
+        self._is_waiting = False
+
+    def first_token_came(self) -> None:
+        """From now on the idle clock runs instead of the first token's."""
+        self._first_s = None
+
+    def has_struck(self) -> bool:
+        """Say, for a CancelledError that was just caught, whether it came from here alone; takes it back if so."""
+        return self._struck and self._task.uncancel() <= self._cancels
+
+    def failure(self) -> UpstreamFailure:
+        """Return the failure for the deadline that passed."""
+        limit_s = self._ttft_s if self._reason is Reason.UPSTREAM_TIMEOUT_TTFT else self._idle_s
+        return UpstreamFailure(self._reason, f"backend {self._backend}: {SAID[self._reason].format(limit_s)}")
+
+    def stop(self) -> None:
+        """Let the timer go."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._is_waiting = False
+
+    def _set(self, now_s: float) -> None:
+        self._handle = self._loop.call_later(self._clock.real_s(self._deadline_s - now_s), self._look)
+
+    def _look(self) -> None:
+        self._handle = None
+        if not self._is_waiting:
+            return  # the next `wait` sets it again
+        now_s = self._clock.now_s()
+        # Timers may go off a clock tick early.
+        if now_s < self._deadline_s - 0.001:
+            self._set(now_s)
+            return
+        self._struck, self._is_waiting = True, False
+        self._task.cancel()
