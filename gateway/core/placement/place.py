@@ -1,0 +1,94 @@
+"""Where a request of one model would go: the usable backend of least predicted wait.
+
+Theory: the target is the predicted first-token time from own token accounts, not the number of requests and not scraped
+metrics. A backend is a candidate while its breaker lets requests through and it is not in `avoid` (this request has
+failed there). A self-hosted engine has room while its un-prefilled prompt tokens, the request's own included, stay
+within its bound: beyond it a queue in the engine gains no throughput and takes the order out of our hands. With nothing
+pending it always has room, or a prompt longer than the bound would never be served. Hosted APIs have no bound.
+
+Ties, and hosted APIs of equal speed, are told apart by PER_REQUEST_S for each request in flight: the engine model's
+stand-in for what running answers cost. It orders backends only, it is not part of the wait that is reported.
+Source: reference/serving_systems.md sections 0, 3.1, 3.2.
+"""
+
+from typing import Literal
+
+from gateway.core.placement.accounts import PlacementState
+from gateway.domain.catalog import Backend, Model
+from gateway.domain.value import value
+
+PER_REQUEST_S = 0.004
+
+Room = Literal["now", "later", "down"]
+"""now: a backend takes it; later: only queues are full; down: no backend may be sent to."""
+
+NOBODY: frozenset[str] = frozenset()
+
+
+@value
+class Outlook:
+    """What placement says about one request and one model."""
+
+    room: Room
+    backend: Backend | None
+    """The backend to send to; None unless there is room now."""
+    wait_s: float
+    """Predicted seconds to the first token there (later: on the least full backend); inf when down."""
+    is_bounded: bool
+    """Whether that backend is self-hosted, so that its queue is ours to bound."""
+    is_idle: bool
+    """Whether that backend has nothing to prefill."""
+
+    @property
+    def delay_s(self) -> float:
+        """What admission holds against the deadline.
+
+        The wait, but 0 on an idle engine and on hosted APIs: a request is never refused for its own length, nor for
+        the speed of a service that our waiting would not relieve.
+        """
+        return self.wait_s if self.is_bounded and not self.is_idle else 0.0
+
+
+DOWN = Outlook("down", None, float("inf"), False, False)
+
+
+def look(
+    model: Model, prompt_tokens: int, now_s: float, state: PlacementState, avoid: frozenset[str] = NOBODY, forced: bool = False
+) -> Outlook:
+    """Return where a request would go now, and how long it would wait.
+
+    Args:
+        avoid: ids of backends that are out for this request.
+        forced: a probe, which a half-open backend takes beside its trial.
+    """
+    best: Backend | None = None
+    best_s = wait_s = float("inf")
+    has_room = is_idle = False
+    for backend in model.backends:
+        account = state.account(backend.id, model.name)
+        if backend.id in avoid or not account.breaker.may_send(now_s, forced):
+            continue
+        load = account.load
+        if backend.is_self_hosted:
+            pending = load.pending_tokens(now_s)
+            fits = not pending or pending + prompt_tokens <= backend.pending_tokens_max
+            predicted_s = account.ttft.predict(pending, prompt_tokens, load.requests(now_s), now_s)
+        else:
+            pending, fits = 0, True
+            predicted_s = account.ttft.predict(0.0, prompt_tokens, 0.0, now_s)
+        cost_s = predicted_s + PER_REQUEST_S * load.in_flight
+        if fits > has_room or (fits == has_room and cost_s < best_s):
+            best, best_s, wait_s, has_room, is_idle = backend, cost_s, predicted_s, fits, not pending
+    if best is None:
+        return DOWN
+    return Outlook("now" if has_room else "later", best if has_room else None, wait_s, best.is_self_hosted, is_idle)
+
+
+def place(model: Model, prompt_tokens: int, now_s: float, state: PlacementState, avoid: frozenset[str] = NOBODY) -> Backend | None:
+    """Return the backend to send to now, or None when none has room."""
+    return look(model, prompt_tokens, now_s, state, avoid).backend
+
+
+def room(model: Model, prompt_tokens: int, now_s: float, state: PlacementState, avoid: frozenset[str] = NOBODY) -> Room:
+    """Return whether a request can be sent now, later (queue it), or not at all (fall back)."""
+    return look(model, prompt_tokens, now_s, state, avoid).room
