@@ -1,0 +1,21 @@
+"""Cost: dollars of one call, expected and billed.
+
+Expected dollars are at list prices, without a cache: what caches save is in the factor of billed over expected that the
+governor learns per model. Billed dollars come from the reported usage, cached tokens at their own price.
+"""
+
+from gateway.domain.catalog import Tariff
+from gateway.domain.event import Outcome
+
+
+def expected_usd(tariff: Tariff, prompt_tokens: int, completion_tokens: int) -> float:
+    """Return what a call will cost at list prices."""
+    return tariff.usd(prompt_tokens, completion_tokens)
+
+
+def billed_usd(tariff: Tariff, outcome: Outcome) -> float:
+    """Return what a call cost; a caller that knows the bill is believed, cached tokens never exceed the prompt's."""
+    if outcome.billed_usd is not None:
+        return outcome.billed_usd
+    cached = min(outcome.cached_tokens, outcome.prompt_tokens)
+    return tariff.usd(outcome.prompt_tokens, outcome.completion_tokens, cached)
