@@ -135,8 +135,8 @@ class Upkeep:
 
     async def probe(self, prober: Prober) -> None:
         """Ask every backend that can be asked how it is, all at once."""
-        backends = [b for m in self._core().dispatcher.catalog.models.values() for b in m.backends]
-        answers = await asyncio.gather(*(prober.probe(b) for b in backends), return_exceptions=True)
-        for backend, answer in zip(backends, answers, strict=True):
+        backends = [(m, b) for m in self._core().dispatcher.catalog.models.values() for b in m.backends]
+        answers = await asyncio.gather(*(prober.probe(b) for _, b in backends), return_exceptions=True)
+        for (model, backend), answer in zip(backends, answers, strict=True):
             if isinstance(answer, bool):
-                self._state.placement.probed(backend, answer, self._clock.now_s())
+                self._state.placement.probed(backend.id, model.name, answer, self._clock.now_s())

@@ -5,19 +5,22 @@ not at all is `scheduling`, what it will take is `estimate`, who may is `tenants
 only says who is asked when, and keeps one request's books: what was reserved is released, what ended is counted once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gateway.core.budget.slo import Slo
 from gateway.core.estimate.cost import billed_usd, expected_usd
-from gateway.core.placement.place import place, room
+from gateway.core.placement.accounts import Attempt
+from gateway.core.placement.breaker import BreakerState
+from gateway.core.placement.health import HEALTHY
+from gateway.core.placement.place import Outlook, look, place
+from gateway.core.placement.readiness import late_probability, prefill_tokens_per_s, reopens_s
 from gateway.core.pricing.terms import Terms, terms_of
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.fit import fits
 from gateway.core.routing.route import Question, choose
-from gateway.core.scheduling.shed import retry_after_s
 from gateway.core.state import State
-from gateway.core.tenants.limits import take
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
 from gateway.domain.errors import Fault, Reason
@@ -44,20 +47,20 @@ class Ticket:
     """One request's way through the core."""
 
     __slots__ = (
+        "attempt",
         "attempts",
         "choice",
         "expectations",
         "facts",
         "failed_usd",
-        "first_s",
         "mode",
         "opening",
+        "outlooks",
         "pin",
         "placed",
-        "prompt_tokens",
         "queued_s",
         "reserved",
-        "sent_s",
+        "taken",
         "terms",
         "trial",
         "tried",
@@ -71,17 +74,19 @@ class Ticket:
         self.placed: Placed | None = None
         self.choice: Choice | None = None
         self.expectations: tuple[Expectation, ...] = ()
+        self.outlooks: tuple[Outlook, ...] = ()
         self.usable: tuple[bool, ...] = ()
         self.trial: tuple[bool, ...] = ()
         self.terms: Terms | None = None
         self.pin: float | None = None
         self.mode = "enforce"
-        self.prompt_tokens = facts.prompt_tokens
+        self.attempt: Attempt | None = None
+        """The attempt in flight."""
+        self.taken = (0, 0.0)
+        """Tokens and dollars taken from the tenant's limits."""
         self.attempts = 0
         self.tried: set[str] = set()
         self.failed_usd = 0.0
-        self.sent_s: float | None = None
-        self.first_s: float | None = None
         self.queued_s = 0.0
         self.reserved = 0.0
 
@@ -168,17 +173,13 @@ class Dispatcher:
         if not models:
             return self._too_long(facts)
         ticket = Ticket(facts, self._opening(facts))
-        ticket.expectations = es = self._expect(facts, models, qualities, now_s)
-        rooms = [room(m, facts.prompt_tokens, now_s, state.placement) for m in models]
-        if all(r == "down" for r in rooms):
-            return Shed(
-                Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", self._reopens_s(models, now_s)
-            )
-        refused = take(facts.tenant, self._limits(facts.tenant), facts.prompt_tokens, now_s, state.limits)
-        if refused is not None:
-            return refused
-        ticket.usable = tuple([r != "down" for r in rooms])
-        ticket.trial = tuple([state.placement.is_trial(m) for m in models]) if len(models) > 1 else (False,)
+        ticket.outlooks = outlooks = tuple([look(m, facts.prompt_tokens, now_s, state.placement) for m in models])
+        ticket.usable = tuple([o.room != "down" for o in outlooks])
+        if not any(ticket.usable):
+            wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
+            return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
+        ticket.expectations = es = self._expect(facts, models, outlooks, qualities)
+        ticket.trial = tuple([self._is_trial(m) for m in models]) if len(models) > 1 else (False,)
         ticket.terms, ticket.mode = self.terms(facts.route), self.mode
         pin = state.overrides.pins.get(facts.route)
         ticket.pin = pin.threshold if pin is not None and pin.until_wall_s > wall_s else None
@@ -186,80 +187,72 @@ class Dispatcher:
         if len(es) > 1 and len(es) == len(facts.candidates):
             state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), tuple([e.usd for e in es]))
         wanted = choice.model if self.mode == "enforce" else self._first_usable(ticket)
-        return self._admit(ticket, models, wanted, rooms, now_s)
+        refused = self._take(ticket, wanted, now_s, wall_s)
+        if refused is not None:
+            return refused
+        return self._admit(ticket, models, wanted, now_s)
 
     def sent(self, ticket: Ticket, now_s: float) -> None:
         """Reserve what this attempt will probably take; called just before it is sent."""
-        placed = _placed(ticket)
+        placed, facts = _placed(ticket), ticket.facts
         ticket.attempts += 1
-        ticket.sent_s, ticket.first_s = now_s, None
         if ticket.attempts == 1:
             self.state.retries.attempted(self._retry_share)
-        self.state.placement.sent(placed.backend, ticket.prompt_tokens, now_s)
+        ticket.attempt = self.state.placement.sent(placed.model, placed.backend, facts.prompt_tokens, now_s, facts.is_streaming)
         ticket.reserved = next((e.usd for e in ticket.expectations if e.model == placed.model.name), 0.0)
         self.state.reserved_usd += ticket.reserved
 
     def first_token(self, ticket: Ticket, now_s: float) -> None:
         """Note the first content of the attempt: its prompt is processed, the engine has room again."""
-        if ticket.first_s is None and ticket.sent_s is not None:
-            ticket.first_s = now_s
-            self.state.placement.first_token(_placed(ticket).backend, ticket.prompt_tokens, now_s - ticket.sent_s, now_s)
+        if ticket.attempt is not None:
+            ticket.attempt.first_token(now_s)
 
     def failed(self, ticket: Ticket, reason: Reason, now_s: float, retry_after_s: float | None = None) -> Again | None:
         """Take in an attempt that failed before any content reached the client; return the next one, or None to give up."""
-        placed, state = _placed(ticket), self.state
-        self._release(ticket, now_s)
-        if reason is Reason.UPSTREAM_RATE_LIMITED:
-            state.placement.limited(placed.backend, now_s + (retry_after_s or 1.0))
-        elif reason is not Reason.UPSTREAM_AUTH or placed.backend.id not in ticket.tried:
-            if placed.backend.id not in ticket.tried:  # One request counts once per backend, however often it was repeated.
-                state.placement.failed(placed.backend, now_s, is_unreachable=reason in UNREACHABLE)
-                state.placement.settle(placed.model.name, ok=False, late=None)
-        ticket.tried.add(placed.backend.id)
+        placed = _placed(ticket)
+        self._judge_failure(ticket, placed, reason, now_s, retry_after_s)
         if reason in BILLS_PROMPT:
-            ticket.failed_usd += placed.model.tariff.usd(ticket.prompt_tokens, 0)
+            ticket.failed_usd += placed.model.tariff.usd(ticket.facts.prompt_tokens, 0)
         if ticket.attempts >= self._attempts_max:
             return None
-        return self._fall_back(ticket, placed, now_s) or self._repeat(ticket, placed, reason, now_s, retry_after_s)
+        return self._fall_back(ticket, placed, now_s) or self._repeat(ticket, placed, reason, retry_after_s)
 
     def next_ready(self, now_s: float) -> list[tuple[Ticket, Shed | None]]:
-        """Return queued tickets that may be sent now, and those that can no longer make their deadline."""
-        state = self.state
-        if not state.schedule.waiting:
+        """Return queued tickets that were given a backend and are to be sent now, and those that are refused.
+
+        A ticket returned without a Shed is reserved already: do not call `sent` for this attempt.
+        """
+        schedule = self.state.schedule
+        if not schedule.waiting:
             return []
-        out: list[tuple[Ticket, Shed | None]] = []
-        for ticket in state.schedule.expired(now_s):
-            ticket.queued_s = now_s - ticket.facts.arrived_s
-            out.append((ticket, self._late(ticket, 0.0)))
-        for name in state.schedule.models():
+        out: list[tuple[Ticket, Shed | None]] = list(schedule.refused(now_s))
+        for name in schedule.models():
             model = self.catalog.models.get(name)
-            while True:
-                ticket = state.schedule.pop_ready(name, lambda t, m=model: self._takes(m, t, now_s))
-                if ticket is None:
-                    break
-                ticket.queued_s = now_s - ticket.facts.arrived_s
-                backend = place(model, ticket.prompt_tokens, now_s, state.placement, frozenset()) if model is not None else None
-                if model is None or backend is None:
-                    out.append((ticket, self._late(ticket, 0.0)))
-                    continue
-                self._put(ticket, model, backend)
-                state.placement.hold(backend, ticket.prompt_tokens)
-                out.append((ticket, None))
+            while (moved := schedule.pop_ready(name, now_s, partial(self._delay_s, model, now_s))) is not None:
+                ticket, shed = moved
+                if shed is None and not self._dispatch(ticket, model, now_s):
+                    shed = Shed(Reason.NO_BACKEND, f"no backend of {name} is available", 1.0)
+                out.append((ticket, shed))
+        for ticket, _ in out:
+            ticket.queued_s = now_s - ticket.facts.arrived_s
         return out
 
     def ended(self, ticket: Ticket, outcome: Outcome, now_s: float, wall_s: float = 0.0) -> Booking:
         """Settle a request: release, learn, count. Called exactly once per ticket, whatever happened."""
         state, facts = self.state, ticket.facts
-        state.schedule.remove(ticket)
-        if ticket.sent_s is not None:
-            self._release(ticket, now_s)
+        if ticket.placed is None:
+            state.schedule.remove(ticket, now_s)
+        self._close(ticket, outcome, now_s)
         model = self.catalog.models.get(outcome.model) if outcome.model is not None else None
         usd, expected = ticket.failed_usd, 0.0
         if model is not None:
             expected = next((e.usd for e in ticket.expectations if e.model == model.name), 0.0)
-            usd += billed_usd(model.tariff, outcome) if outcome.billed_usd is None else outcome.billed_usd
-            self._learn(ticket, model, outcome, now_s)
-        state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - facts.prompt_tokens, usd)
+            usd += billed_usd(model.tariff, outcome)
+            if outcome.reason is Reason.SERVED and not outcome.is_estimated:
+                state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
+                state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
+        tokens, dollars = ticket.taken
+        state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
         entries = self._entries(facts, outcome, usd, expected)
         return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
 
@@ -292,7 +285,7 @@ class Dispatcher:
     def board(self, now_s: float) -> dict[str, Any]:
         """Return this process's own view: backends, queue, prices in force."""
         state, prices = self.state, self.state.prices
-        backends = [state.placement.view(b, m.name, now_s) for m in self.catalog.models.values() for b in m.backends]
+        backends = [self._view(m, b, now_s) for m in self.catalog.models.values() for b in m.backends]
         return {
             "backends": backends,
             "queue": {"waiting": self.waiting},
@@ -312,18 +305,20 @@ class Dispatcher:
     # -- helpers ---------------------------------------------------------------------------------------------------
 
     def _expect(
-        self, facts: RequestFacts, models: Sequence[Model], qualities: tuple[float, ...] | None, now_s: float
+        self, facts: RequestFacts, models: Sequence[Model], outlooks: Sequence[Outlook], qualities: tuple[float, ...] | None
     ) -> tuple[Expectation, ...]:
+        """Say what each fitting candidate would probably do."""
         state, out = self.state, []
-        fitted = qualities is not None and len(models) == len(facts.candidates)
+        is_whole = len(models) == len(facts.candidates)
         for i, m in enumerate(models):
-            at = i if fitted or qualities is None else facts.candidates.index(m)
+            at = i if is_whole else facts.candidates.index(m)
             quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
             health = state.placement.health(m.name)
+            late = health.late if self._late_s is None else late_probability(outlooks[i], health.late, self._late_s)
             completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
             usd = expected_usd(m.tariff, facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
             factor = self._prices.factors.get(m.name, 1.0)
-            out.append(Expectation(m.name, quality, health.success, health.late, usd * factor, completion))
+            out.append(Expectation(m.name, quality, health.success, late, usd * factor, completion))
         return tuple(out)
 
     def _question(self, ticket: Ticket) -> Question:
@@ -337,29 +332,46 @@ class Dispatcher:
         """Observe mode changes nothing: the best model answers, as it would without us."""
         return next(e.model for e, ok in zip(ticket.expectations, ticket.usable, strict=True) if ok)
 
-    def _admit(self, ticket: Ticket, models: Sequence[Model], wanted: str, rooms: Sequence[str], now_s: float) -> Ticket | Shed:
+    def _take(self, ticket: Ticket, wanted: str, now_s: float, wall_s: float) -> Shed | None:
+        """Take the request from its tenant's limits."""
+        tenant = self.catalog.tenants.get(ticket.facts.tenant)
+        if tenant is None:
+            return None
+        e = next(e for e in ticket.expectations if e.model == wanted)
+        tokens = ticket.facts.prompt_tokens + e.completion_tokens
+        refused = self.state.limits.take(tenant.name, tenant.limits, tokens, now_s, wall_s, e.usd)
+        if refused is None:
+            ticket.taken = (tokens, e.usd)
+        return refused
+
+    def _admit(self, ticket: Ticket, models: Sequence[Model], wanted: str, now_s: float) -> Ticket | Shed:
         """Send now, queue, take another candidate that has room, or refuse."""
         state, facts = self.state, ticket.facts
-        model = next(m for m in models if m.name == wanted)
-        if rooms[models.index(model)] == "now":
-            backend = place(model, facts.prompt_tokens, now_s, state.placement, frozenset())
-            if backend is not None:
-                self._put(ticket, model, backend)
-                return ticket
-        shed = state.schedule.admit(ticket, model.name, facts.klass, facts.prompt_tokens, facts.arrived_s, now_s, self._prefill_s(model))
-        if shed is None:
+        at = next(i for i, m in enumerate(models) if m.name == wanted)
+        model, outlook = models[at], ticket.outlooks[at]
+        delay_s = outlook.delay_s if outlook.backend is not None else None
+        if delay_s == 0.0 and not state.schedule.waiting:  # Nobody waits anywhere and nothing would delay it: the usual case.
+            self._put(ticket, model, outlook.backend)
             return ticket
-        for other, has_room in zip(models, rooms, strict=True):
-            if has_room == "now" and other is not model:
-                backend = place(other, facts.prompt_tokens, now_s, state.placement, frozenset())
-                if backend is not None:
-                    self._put(ticket, other, backend)
-                    return ticket
-        return self._late(ticket, shed.retry_after_s) if shed.reason is Reason.SHED_DEADLINE else shed
+        rate = prefill_tokens_per_s(model, now_s, state.placement)
+        deadline_s = facts.arrived_s + facts.klass.ttft_deadline_s
+        admitted = state.schedule.admit(
+            ticket, model.name, facts.klass.rank, deadline_s, facts.prompt_tokens, delay_s, rate, now_s, facts.draws[1]
+        )
+        if admitted is True:
+            self._put(ticket, model, outlook.backend)
+        if isinstance(admitted, bool):
+            return ticket
+        for other, there in zip(models, ticket.outlooks, strict=True):
+            if other is not model and there.backend is not None:
+                self._put(ticket, other, there.backend)
+                return ticket
+        state.limits.settle(facts.tenant, -ticket.taken[0], -ticket.taken[1])
+        return admitted
 
-    def _put(self, ticket: Ticket, model: Model, backend: Backend) -> None:
+    def _put(self, ticket: Ticket, model: Model, backend: Backend | None) -> None:
         choice = ticket.choice
-        assert choice is not None
+        assert choice is not None and backend is not None
         version = ticket.terms.version if ticket.terms is not None else 0
         ticket.placed = Placed(choice, model, backend, ticket.expectations, version)
 
@@ -367,7 +379,7 @@ class Dispatcher:
         """Another backend of the same model, else the best-scored other candidate."""
         state = self.state
         avoid = frozenset(ticket.tried)
-        backend = place(placed.model, ticket.prompt_tokens, now_s, state.placement, avoid)
+        backend = place(placed.model, ticket.facts.prompt_tokens, now_s, state.placement, avoid)
         if backend is not None:
             self._put(ticket, placed.model, backend)
             return Again(0.0, is_retry=False)
@@ -377,44 +389,101 @@ class Dispatcher:
             model = self.catalog.models[ticket.expectations[i].model]
             if model is placed.model:
                 continue
-            backend = place(model, ticket.prompt_tokens, now_s, state.placement, avoid)
+            backend = place(model, ticket.facts.prompt_tokens, now_s, state.placement, avoid)
             if backend is not None:
                 self._put(ticket, model, backend)
                 return Again(0.0, is_retry=False)
         return None
 
-    def _repeat(self, ticket: Ticket, placed: Placed, reason: Reason, now_s: float, retry_after_s: float | None) -> Again | None:
+    def _repeat(self, ticket: Ticket, placed: Placed, reason: Reason, retry_after_s: float | None) -> Again | None:
         """The same backend again, within the retry budget and with what it asked for as pause."""
         pause_s = retry_after_s if retry_after_s is not None else 0.1 * 2 ** (ticket.attempts - 1) * (0.5 + ticket.facts.draws[1])
         if reason not in RETRYABLE or pause_s > RETRY_WAIT_S_MAX or not self.state.retries.take():
             return None
         return Again(pause_s, is_retry=True)
 
-    def _takes(self, model: Model | None, ticket: Ticket, now_s: float) -> bool:
-        return model is None or room(model, ticket.prompt_tokens, now_s, self.state.placement) != "later"
+    def _delay_s(self, model: Model | None, now_s: float, ticket: Ticket) -> float | None:
+        """Return what admission asks of a waiting request: its delay if sent now, None while there is no room."""
+        if model is None:
+            return 0.0  # A config edit took the model away: let it out, `_dispatch` finds another.
+        outlook = look(model, ticket.facts.prompt_tokens, now_s, self.state.placement)
+        return None if outlook.room == "later" else outlook.delay_s
 
-    def _release(self, ticket: Ticket, now_s: float) -> None:
-        placed, state = _placed(ticket), self.state
-        state.placement.ended(placed.backend, ticket.prompt_tokens, had_first=ticket.first_s is not None, now_s=now_s)
-        state.reserved_usd = max(state.reserved_usd - ticket.reserved, 0.0)
-        ticket.sent_s, ticket.reserved = None, 0.0
+    def _dispatch(self, ticket: Ticket, model: Model | None, now_s: float) -> bool:
+        """Give a request that leaves the queue a backend and reserve it; False when there is none for any candidate."""
+        names = [model.name] if model is not None else []
+        names += [e.model for e in ticket.expectations if e.model not in names]
+        for candidate in (self.catalog.models.get(n) for n in names):
+            backend = place(candidate, ticket.facts.prompt_tokens, now_s, self.state.placement) if candidate is not None else None
+            if candidate is not None and backend is not None:
+                self._put(ticket, candidate, backend)
+                self.sent(ticket, now_s)
+                return True
+        return False
 
-    def _learn(self, ticket: Ticket, model: Model, outcome: Outcome, now_s: float) -> None:
-        """Health, breaker, lengths and tokens per byte from an answer, or from its failure after content."""
-        state, facts = self.state, ticket.facts
-        fault = outcome.reason.ending.fault
-        is_answer = outcome.reason is Reason.SERVED
-        if is_answer or fault is Fault.BACKEND:
-            late = None if outcome.ttft_s is None or self._late_s is None else outcome.ttft_s > self._late_s
-            placed = _placed(ticket)
-            if is_answer:
-                state.placement.succeeded(placed.backend, now_s)
-                state.placement.settle(model.name, ok=True, late=late)
-            elif placed.backend.id not in ticket.tried:
-                state.placement.failed(placed.backend, now_s, is_unreachable=False)
-                state.placement.settle(model.name, ok=False, late=None)
-        if is_answer and not outcome.is_estimated:
-            state.lengths.learn(facts.route, model.name, outcome.completion_tokens)
+    def _is_trial(self, model: Model) -> bool:
+        """Return whether the model is broken on all backends and one of them waits for a request to be tried."""
+        states = [self.state.placement.account(b.id, model.name).breaker.state for b in model.backends]
+        return BreakerState.HALF_OPEN in states and BreakerState.CLOSED not in states
+
+    def _release(self, ticket: Ticket) -> Attempt | None:
+        """Take the attempt in flight out of the ticket, with its dollars."""
+        attempt, ticket.attempt = ticket.attempt, None
+        self.state.reserved_usd = max(self.state.reserved_usd - ticket.reserved, 0.0)
+        ticket.reserved = 0.0
+        return attempt
+
+    def _judge_failure(self, ticket: Ticket, placed: Placed, reason: Reason, now_s: float, retry_after_s: float | None) -> None:
+        """Tell breaker and health; one request counts once per backend, however often it was repeated there."""
+        attempt, is_news = self._release(ticket), placed.backend.id not in ticket.tried
+        ticket.tried.add(placed.backend.id)
+        if reason is Reason.UPSTREAM_RATE_LIMITED:
+            if attempt is not None:
+                attempt.limited(now_s + (retry_after_s or 1.0))
+            return
+        if attempt is not None:
+            attempt.failed(now_s, reason in UNREACHABLE, counts=is_news)
+        if is_news:
+            self.state.placement.health(placed.model.name).settle(ok=False, late=None)
+
+    def _close(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
+        """End the attempt in flight with what it says about its backend."""
+        if ticket.attempt is None:
+            return
+        placed, reason = _placed(ticket), outcome.reason
+        if reason.ending.fault is Fault.BACKEND:
+            self._judge_failure(ticket, placed, reason, now_s, None)
+            return
+        attempt = self._release(ticket)
+        assert attempt is not None
+        if reason not in (Reason.SERVED, Reason.UPSTREAM_REFUSED):
+            attempt.released()
+            return
+        health = self.state.placement.health(placed.model.name)
+        attempt.succeeded(now_s)
+        health.settle(ok=True, late=None if outcome.ttft_s is None or self._late_s is None else outcome.ttft_s > self._late_s)
+        if placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
+            health.success = HEALTHY  # The trials were the evidence; a second proof by forced probes would only cost time.
+
+    @staticmethod
+    def _on_trial(ticket: Ticket) -> list[str]:
+        """Return the models that were broken and up for trial when the ticket was decided."""
+        return [e.model for e, on_trial in zip(ticket.expectations, ticket.trial, strict=True) if on_trial]
+
+    def _view(self, model: Model, backend: Backend, now_s: float) -> dict[str, Any]:
+        account = self.state.placement.account(backend.id, model.name)
+        health, load = self.state.placement.health(model.name), account.load
+        return {
+            "id": backend.id,
+            "model": model.name,
+            "engine": backend.engine,
+            "breaker": account.breaker.state.value,
+            "success": health.success,
+            "late": health.late,
+            "in_flight": load.in_flight,
+            "pending_tokens": load.pending_tokens(now_s),
+            "ttft_s": account.ttft.predict(load.pending_tokens(now_s), 0.0, load.requests(now_s), now_s),
+        }
 
     def _opening(self, facts: RequestFacts) -> list[Entry]:
         return [("req", 1), (f"r.{facts.route}.req", 1)]
@@ -448,10 +517,6 @@ class Dispatcher:
             known = self._slos_of[route] = tuple(s for s in self._slos if s.spec.route in (None, route))
         return known
 
-    def _limits(self, tenant: str) -> Any:
-        known = self.catalog.tenants.get(tenant)
-        return known.limits if known is not None else None
-
     def _too_long(self, facts: RequestFacts) -> Shed:
         longest = max(m.context_tokens for m in facts.candidates)
         asked = f" and {facts.tokens_max} for the answer" if facts.tokens_max is not None else ""
@@ -460,20 +525,6 @@ class Dispatcher:
             f"{', '.join(m.name for m in facts.candidates)} is {longest} tokens; shorten the prompt or lower max_tokens"
         )
         return Shed(Reason.CONTEXT_TOO_LONG, message, 0.0, "messages")
-
-    def _late(self, ticket: Ticket, wait_s: float) -> Shed:
-        facts = ticket.facts
-        message = f"busy: class {facts.klass.name} cannot get its first token within {facts.klass.ttft_deadline_s:g} s; try again later"
-        return Shed(Reason.SHED_DEADLINE, message, wait_s or retry_after_s(facts.klass.ttft_deadline_s, facts.draws[1]))
-
-    def _reopens_s(self, models: Iterable[Model], now_s: float) -> float:
-        """Return when one of the backends may be tried again, at least a second from now."""
-        times = [self.state.placement.reopens_s(b, now_s) for m in models for b in m.backends]
-        return max(min(times, default=1.0), 1.0)
-
-    def _prefill_s(self, model: Model) -> float:
-        """Return seconds per prompt token of the model's fastest backend."""
-        return min((self.state.placement.prefill_s_per_token(b) for b in model.backends), default=0.0)
 
     def _record(self, ticket: Ticket, outcome: Outcome, usd: float, wall_s: float) -> tuple[Any, ...]:
         """Return the decision record, in the order of `core/routing/record.py` RECORD_FIELDS."""

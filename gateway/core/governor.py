@@ -169,7 +169,7 @@ class Governor:
             exhausted=tuple(j.slo.spec.name for j in judgements if j.is_exhausted),
             request_rate=m.rate or 0.0,
         )
-        alphas = {r: alpha_ref(self._gains[r], card, terms_of(prices, r), factors) for r, card in cards.items()}
+        alphas = {r: alpha_ref(self._gains[r], card, terms_of(prices, r)) for r, card in cards.items()}
         return replace(prices, alpha_ref=alphas)
 
     def _remember(self) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """All that is remembered between requests. It survives a config swap: keyed by names, and it takes no Options."""
 
+from typing import Any
+
 from gateway.core.budget.counts import Counts
 from gateway.core.estimate.length import Lengths
 from gateway.core.estimate.tokens import Tokens
@@ -18,7 +20,7 @@ class State:
         self.placement = PlacementState()
         self.tokens = Tokens()
         self.lengths = Lengths()
-        self.schedule = Schedule()
+        self.schedule: Schedule[Any] = Schedule()
         self.limits = LimitState()
         self.retries = RetryBudget()
         self.sample = Sample()

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.core.placement.health import probe_share
 from gateway.domain.prices import Prices
-
-PROBE_PER_S, PROBE_SHARE_MIN, PROBE_SHARE_MAX = 0.05, 0.02, 0.1
-"""Forced probes of a sick model: their rate, and the share of requests within which it is kept. Source: judge/README.md, point 9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +24,4 @@ def terms_of(prices: Prices, route: str | None) -> Terms:
     for price in prices.prices:
         if price.route in (None, route) and price.per_unit > 0:
             highest[price.kind] = max(highest.get(price.kind, 0.0), price.per_unit)
-    share = min(max(PROBE_PER_S / max(prices.request_rate, 1e-6), PROBE_SHARE_MIN), PROBE_SHARE_MAX)
-    return Terms(tuple(highest.items()), prices.mean_value, prices.fixed_threshold, share, prices.version)
+    return Terms(tuple(highest.items()), prices.mean_value, prices.fixed_threshold, probe_share(prices.request_rate), prices.version)

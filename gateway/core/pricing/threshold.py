@@ -9,7 +9,6 @@ and for a gain g = q_S - q_W this is g > needed, so α = G⁻¹(needed), clipped
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -67,8 +66,8 @@ def alpha(gain: Gain, priced: float, value: float, strong_success: float, weak_s
     return gain.win_rate(needed)
 
 
-def alpha_ref(gain: Gain, card: Card, terms: Terms, factors: Mapping[str, float]) -> float:
-    """Return the threshold of the median request: mean class value, median cost difference, healthy backends.
+def alpha_ref(gain: Gain, card: Card, terms: Terms) -> float:
+    """Return the threshold of the median request: mean class value, median list-price difference, healthy backends.
 
     Prices alone move it, not the breaker: it is what the page and the metrics show. The quality price works on the gain
     itself, so g (1 + mu_quality) must reach the cost term.
@@ -76,6 +75,5 @@ def alpha_ref(gain: Gain, card: Card, terms: Terms, factors: Mapping[str, float]
     if terms.fixed_threshold is not None:
         return terms.fixed_threshold
     prices = dict(terms.per_unit)
-    usd = card.billed(factors)
-    needed = prices.get("cost", 0.0) * float(np.median(usd[:, 0] - usd[:, -1])) / (1.0 + prices.get("quality", 0.0))
+    needed = prices.get("cost", 0.0) * float(np.median(card.usd[:, 0] - card.usd[:, -1])) / (1.0 + prices.get("quality", 0.0))
     return gain.win_rate(needed)
