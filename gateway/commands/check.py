@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 from gateway.config.errors import ConfigErrors
 from gateway.config.load import Config, load
@@ -22,8 +21,8 @@ def run(args: argparse.Namespace) -> int:
         config = load(args.file, os.environ)
     except ConfigErrors as exc:
         for error in exc.errors:
-            print(error, file=sys.stderr)
-        print(f"{args.file}: {_counted(len(exc.errors), 'error')}", file=sys.stderr)
+            print(error)
+        print(f"{args.file}: {_counted(len(exc.errors), 'error')}")
         return 1
     print(config.effective() if args.effective else summary(config), end="" if args.effective else "\n")
     return 0

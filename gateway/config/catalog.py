@@ -8,18 +8,10 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from gateway.config.complete import OPEN_TENANT, backend_name, cheaper_than
+from gateway.config.objectives import CALENDAR, SloSection, parse_time
+from gateway.config.offer import BackendSection, ModelSection, RouterSection, TariffSection
 from gateway.config.quantities import read_duration
-from gateway.config.sections import (
-    CALENDAR,
-    BackendSection,
-    ModelSection,
-    RouterSection,
-    Sections,
-    SloSection,
-    TariffSection,
-    TenantSection,
-    parse_time,
-)
+from gateway.config.sections import Sections, TenantSection
 from gateway.core.budget.slo import Period, SloSpec
 from gateway.core.pricing.options import PricingOptions
 from gateway.domain.catalog import Backend, Catalog, Limits, Model, Right, Route, Router, Secret, Tariff, Tenant, TrafficClass

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from gateway.config.errors import Path, Problem, close_to, meant
 from gateway.config.fields import hints_of, is_below, is_optional, not_none, yaml_name
+from gateway.config.plugins import Kinds
 from gateway.config.references import quoted
-from gateway.config.sections import Kinds
 
 MISSING = "a required key is missing"
 _EXPECTED = {

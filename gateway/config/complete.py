@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.config.sections import BackendSection, ModelSection, Sections, SloSection, TenantSection
+from gateway.config.objectives import SloSection
+from gateway.config.offer import BackendSection, ModelSection
+from gateway.config.sections import Sections, TenantSection
 
 OPEN_TENANT = "open"
 """The tenant of requests without a key, with `auth: none`."""

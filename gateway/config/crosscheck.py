@@ -11,23 +11,17 @@ from typing import Any
 
 from gateway.config.complete import OPEN_TENANT, backend_name, cheaper_than
 from gateway.config.errors import Path, Problem, meant
+from gateway.config.objectives import SloSection
+from gateway.config.offer import ModelSection, RouteSection
 from gateway.config.references import quoted
-from gateway.config.sections import (
-    DEFAULT_CLASS,
-    ClassSection,
-    ModelSection,
-    PricingSection,
-    RouteSection,
-    SloSection,
-    TenantSection,
-)
+from gateway.config.sections import DEFAULT_CLASS, ClassSection, PricingSection, TenantSection
 from gateway.edges.server.options import AdminOptions, ServerOptions
 from gateway.edges.store.options import StoreOptions
 
 SLOS_MAX = 200
 """Priced scopes; every one of them is judged each tick."""
-NAMED = ("models", "routes", "slos", "classes", "tenants")
-"""Sections that are lists of items with a name."""
+NAMED = {"models": "model", "routes": "route", "slos": "SLO", "classes": "class", "tenants": "tenant"}
+"""Sections that are lists of items with a name, and what people call one of them."""
 STORES = ("embedded", "memory")
 STORE_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
@@ -87,9 +81,7 @@ def _names(found: Readable) -> Iterator[Problem]:
         first: dict[str, Path] = {}
         for path, name in entries:
             if name in first:
-                yield Problem(
-                    (*path, "name"), f"a second {section.removesuffix('es' if section == 'classes' else 's')} called {quoted(name)}"
-                )
+                yield Problem((*path, "name"), f"a second {NAMED[section]} called {quoted(name)}")
             first.setdefault(name, path)
     models = found.known("models") or []
     for path, name in found.names.get("routes", []):

@@ -5,6 +5,7 @@ configuration's hash is taken over: comments, order of keys, spelling of units a
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
@@ -14,13 +15,14 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 
 from gateway.config.fields import hints_of, is_optional, not_none, yaml_name
+from gateway.config.plugins import Chosen, Kinds
 from gateway.config.quantities import QUANTITIES
 from gateway.config.references import Expanded
 from gateway.config.scalars import read_plain, trap
-from gateway.config.sections import Chosen, Kinds
 from gateway.domain.catalog import Secret
 
 HIDDEN = "***"
+_SCHEME = re.compile(r"[a-z][a-z+]{0,20}\Z")
 HASH_DIGITS = 16
 """64 bits tell configurations apart; nobody gains by forging one."""
 
@@ -31,7 +33,7 @@ def write(value: Any, hint: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, Secret):
-        return HIDDEN
+        return hidden(value)
     if is_optional(hint):
         return write(value, not_none(args))
     if origin is Annotated and isinstance(value, Chosen) and isinstance(args[1], Kinds):
@@ -51,6 +53,12 @@ def write(value: Any, hint: Any) -> Any:
     if isinstance(value, str):
         return value.replace("${", "$${")
     return QUANTITIES["number"].write(value) if isinstance(value, float) else value
+
+
+def hidden(secret: Secret) -> str:
+    """Return what may be shown of a secret: of a url its scheme, of anything else nothing."""
+    scheme, colon, _ = secret.reveal().partition("://")
+    return f"{scheme}{colon}{HIDDEN}" if colon and _SCHEME.match(scheme) else HIDDEN
 
 
 def write_section(section: Any) -> dict[str, Any]:

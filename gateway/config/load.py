@@ -12,8 +12,8 @@ from gateway.config.decode import Document, Unreadable, decode
 from gateway.config.effective import as_yaml, hash_of
 from gateway.config.errors import ConfigError, ConfigErrors, Mark, Problem
 from gateway.config.fields import hints_of
-from gateway.config.references import expand, files_in
-from gateway.config.schema import read
+from gateway.config.references import ReadFile, expand, files_in, read_file
+from gateway.config.schema import inner_problems, read
 from gateway.config.sections import Sections
 from gateway.core.budget.slo import SloSpec
 from gateway.core.pricing.options import PricingOptions
@@ -53,9 +53,11 @@ class Config:
         return as_yaml(self.sections)
 
 
-def load(path: str | FilePath, environ: Mapping[str, str], content: bytes | None = None) -> Config:
+def load(path: str | FilePath, environ: Mapping[str, str], content: bytes | None = None, read_secret: ReadFile = read_file) -> Config:
     """Read a configuration file, or `content` in its place (what the watcher has just read).
 
+    Args:
+        environ: where `${NAME}` leads; read_secret: where `${file:PATH}` leads.
     Raises: ConfigErrors with everything that is wrong with it.
     """
     file = str(path)
@@ -65,7 +67,7 @@ def load(path: str | FilePath, environ: Mapping[str, str], content: bytes | None
         document = decode(content)
     except Unreadable as exc:
         raise ConfigErrors([ConfigError(file, exc.mark, (), exc.message)]) from exc
-    expand(document, environ)
+    expand(document, environ, read_secret)
     sections, problems = _sections(document)
     if sections is None:
         raise ConfigErrors(_errors(file, document, problems))
@@ -88,6 +90,9 @@ def _sections(document: Document) -> tuple[Sections | None, list[Problem]]:
         if key in NAMED and isinstance(data, list):
             items = [(index, *read(_item_of(hints[key]), item, (key, index))) for index, item in enumerate(data)]
             problems += [p for _, _, wrong in items for p in wrong]
+            problems += [
+                p for index, item, _ in items if item is None for p in inner_problems(_item_of(hints[key]), data[index], (key, index))
+            ]
             readable = [((key, index), item) for index, item, _ in items if item is not None]
             setattr(found, key, readable)
             made[key] = tuple(item for _, item in readable)

@@ -36,10 +36,9 @@ def read_duration(value: object) -> float:
     """Return seconds > 0."""
     found = _AMOUNT.match(value) if isinstance(value, str) else None
     if found is None and _number(value) is not None:
-        raise ValueError(f"a duration without unit; write {quoted_amount(value)}s, {quoted_amount(value)}ms, ... (us, ms, s, m, h, d, w)")
+        raise ValueError(f"a duration without unit; write {_amount(value)}s, {_amount(value)}ms, ... (us, ms, s, m, h, d, w)")
     if found is None or found[2] not in _SECONDS:
-        unit = f"unknown unit '{found[2]}' in " if found and not isinstance(value, Expanded) else ""
-        raise ValueError(f"{unit}{quoted(value)} is not a duration; write for example 800ms, 2s, 10m, 1h or 28d")
+        raise ValueError(f"{quoted(value)} is not a duration{_unit_of(value)}; write for example 800ms, 2s, 10m, 1h or 28d")
     seconds = float(Fraction(found[1]) * _SECONDS[found[2]])
     if seconds <= 0:
         raise ValueError("a duration must be longer than 0")
@@ -63,8 +62,7 @@ def read_bytes(value: object) -> int:
     else:
         number = _number(value)
         if number is None or number != int(number):
-            unit = f"unknown unit '{found[2]}' in " if found and not isinstance(value, Expanded) else ""
-            raise ValueError(f"{unit}{quoted(value)} is not a size; write for example 64KiB, 10MiB or a whole number of bytes")
+            raise ValueError(f"{quoted(value)} is not a size{_unit_of(value)}; write for example 64KiB, 10MiB or a whole number of bytes")
         size = Fraction(int(number))
     if size < 1 or size.denominator != 1:
         raise ValueError("a size must be a whole number of bytes, at least 1")
@@ -138,7 +136,13 @@ def read_flag(value: object) -> bool:
     raise ValueError(f"{quoted(value)} is neither true nor false")
 
 
-def quoted_amount(value: object) -> str:
+def _unit_of(value: object) -> str:
+    """Return a remark on an amount whose unit nobody knows."""
+    found = _AMOUNT.match(value) if isinstance(value, str) and not isinstance(value, Expanded) else None
+    return f" (unknown unit '{found[2]}')" if found else ""
+
+
+def _amount(value: object) -> str:
     """Return a number as it was written, for a message."""
     return value.written if isinstance(value, Expanded) else f"{value}"
 

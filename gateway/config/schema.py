@@ -8,9 +8,8 @@ of the dataclasses themselves, or problems with their path in the operator's fil
 import ast
 import inspect
 import json
-import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import cache, partial
 from itertools import pairwise
@@ -24,10 +23,11 @@ from pydantic.fields import FieldInfo
 from gateway.config.complaints import complaints
 from gateway.config.effective import write
 from gateway.config.errors import Path, Problem, meant
-from gateway.config.fields import hints_of, is_below, not_none, yaml_name
+from gateway.config.fields import hints_of, is_below, is_optional, not_none, yaml_name
+from gateway.config.plugins import Chosen, Kinds
 from gateway.config.quantities import QUANTITIES, REFERENCE_PATTERN, Quantity
 from gateway.config.references import Expanded, quoted
-from gateway.config.sections import Chosen, Kinds, Sections
+from gateway.config.sections import Sections
 from gateway.domain.catalog import Secret
 
 T = TypeVar("T")
@@ -47,6 +47,27 @@ def read(section: type[T], data: object, path: Path = ()) -> tuple[T | None, lis
     except pydantic.ValidationError as exc:
         return None, complaints(section, exc.errors(include_url=False), path)
     return made, []
+
+
+def inner_problems(section: type[Any], data: object, path: Path) -> list[Problem]:
+    """Return what is wrong within those parts of an unreadable section that can be read by themselves."""
+    problems: list[Problem] = []
+    hints = {yaml_name(name): hint for name, hint in hints_of(section).items()}
+    for key, value in data.items() if isinstance(data, dict) else ():
+        inner = hints.get(key)
+        if get_origin(inner) is tuple and isinstance(value, list):
+            parts = [((*path, key, i), get_args(inner)[0], item) for i, item in enumerate(value)]
+        else:
+            parts = [((*path, key), not_none(get_args(inner)) if is_optional(inner) else inner, value)]
+        problems += [p for here, part, item in parts if isinstance(part, type) and is_dataclass(part) for p in _of_part(part, item, here)]
+    return problems
+
+
+def _of_part(section: type[Any], data: object, path: Path) -> list[Problem]:
+    made, _ = read(section, data)
+    if made is None:
+        return inner_problems(section, data, path)
+    return [replace(p, path=(*path, *p.path)) for p in getattr(made, "problems", tuple)()]
 
 
 def json_schema() -> dict[str, Any]:
@@ -107,7 +128,7 @@ def _annotation(hint: Any) -> Any:
     if origin is Annotated:
         marker = args[1]
         return _plugin(marker) if isinstance(marker, Kinds) else _quantity(QUANTITIES[marker.kind])
-    if origin in {types.UnionType, Union}:
+    if is_optional(hint):
         return _annotation(not_none(args)) | None
     if origin is tuple:
         return tuple[_annotation(args[0]), ...]  # type: ignore[misc]
