@@ -38,5 +38,7 @@ class RequestFacts:
     may_set_threshold: bool = False
     named: str | None = None
     """The model that the client asked for by name; None for a route."""
+    prompt_bytes: int = 0
+    """Bytes of all message text, from which tokens per byte are learned; 0: unknown."""
     expected_usd: tuple[float, ...] | None = None
     """Dollars per candidate when the caller knows better than the estimator (a replayed world)."""
