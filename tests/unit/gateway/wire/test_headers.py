@@ -1,0 +1,126 @@
+import pytest
+
+from gateway.domain.errors import GatewayError, Reason
+from gateway.wire.headers import DebugTrace, Trace, forwarded, is_broken, own, returned
+
+
+def test_what_the_client_sends_goes_on_in_its_order_and_spelling():
+    sent = [
+        ("Content-Type", "application/json"),
+        ("User-Agent", "x/1"),
+        ("X-Stainless-Lang", "python"),
+        ("traceparent", "00-1"),
+        ("X-A", "1"),
+        ("x-a", "2"),
+    ]
+    assert forwarded(sent, "id-1") == [*sent, ("accept-encoding", "identity"), ("x-request-id", "id-1")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "Content-Length", "Authorization", "X-Api-Key", "api-key", "Cookie", "Connection", "Keep-Alive",
+     "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+     "Proxy-Authorization", "Proxy-Connection", "Expect", "X-Sluice-No-Downgrade",
+     "x-slo-ttft-ms", "OpenAI-Organization", "OpenAI-Project"],
+)  # fmt: skip
+def test_keys_hints_and_what_belongs_to_the_connection_stay_here(name: str):
+    kept = forwarded([(name, "secret"), ("accept", "*/*")], "id")
+    assert [key for key, _ in kept] == ["accept", "accept-encoding", "x-request-id"]
+
+
+def test_headers_named_by_connection_stay_here_in_both_directions():
+    headers = [("Connection", "close, X-Hop"), ("x-hop", "1"), ("connection", "x-other"), ("X-Other", "2"), ("x-stay", "3")]
+    assert forwarded(headers, "id")[0] == ("x-stay", "3")
+    assert returned(headers, False) == [("x-stay", "3")]
+
+
+def test_encoding_and_request_id_are_replaced_and_not_doubled():
+    kept = forwarded([("Accept-Encoding", "gzip, br"), ("X-Request-ID", "theirs")], "ours")
+    assert kept == [("accept-encoding", "identity"), ("x-request-id", "ours")]
+
+
+@pytest.mark.parametrize("text", ["a\r\nx-evil: 1", "a\nb", "a\rb", "a\0b"])
+def test_a_line_break_in_a_header_is_refused_on_the_way_in_and_left_out_on_the_way_back(text: str):
+    for header in (("x-a", text), (text, "x")):
+        with pytest.raises(GatewayError) as caught:
+            forwarded([header], "id")
+        assert caught.value.reason is Reason.AMBIGUOUS_REQUEST
+        assert returned([header, ("x-b", "1")], False) == [("x-b", "1")]
+    assert is_broken(text)
+    assert not is_broken("plain\ttext é")
+
+
+def test_a_backends_answer_keeps_what_clients_live_by():
+    sent = [
+        ("Content-Type", "text/event-stream"),
+        ("Retry-After", "7"),
+        ("openai-processing-ms", "12"),
+        ("x-ratelimit-remaining-requests", "3"),
+        ("Content-Encoding", "gzip"),
+    ]
+    assert returned(sent, False) == sent
+    assert returned([("X-Request-Id", "theirs")], False) == [("x-upstream-request-id", "theirs")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Set-Cookie",
+        "Server",
+        "Date",
+        "Transfer-Encoding",
+        "Content-Length",
+        "Alt-Svc",
+        "WWW-Authenticate",
+        "Strict-Transport-Security",
+        "x-sluice-model",
+    ],
+)
+def test_what_speaks_for_the_backends_own_host_stays_here(name: str):
+    assert returned([(name, "x")], False) == []
+
+
+def test_a_changed_body_loses_what_described_the_old_one():
+    assert returned([("Content-Type", "text/html"), ("Content-Encoding", "gzip"), ("ETag", '"1"'), ("retry-after", "3")], True) == [
+        ("retry-after", "3")
+    ]
+
+
+def test_our_own_headers_tell_the_way_of_a_request():
+    told = own(Trace("id-1", "weak", "score", 2, 0.0012345, "client-9"))
+    assert dict(told) == {
+        "x-request-id": "id-1",
+        "x-sluice-model": "weak",
+        "x-sluice-reason": "score",
+        "x-sluice-attempts": "2",
+        "x-sluice-overhead-ms": "1.23",
+        "x-client-request-id": "client-9",
+    }
+
+
+def test_what_is_not_known_is_left_out():
+    assert {name for name, _ in own(Trace("id", None, "shed_overload", 0, 0.0))} == {
+        "x-request-id",
+        "x-sluice-reason",
+        "x-sluice-attempts",
+        "x-sluice-overhead-ms",
+    }
+    assert len(own(Trace("id", None, "r", 0, 0.0), DebugTrace(None, None, None, None, None))) == 4
+
+
+def test_the_right_to_debug_shows_the_numbers():
+    told = dict(own(Trace("id", "m", "r", 1, 0.0), DebugTrace(0.25, 0.6, "m@host:1", 0.00001234, 17)))
+    assert (told["x-sluice-threshold"], told["x-sluice-win-rate"], told["x-sluice-backend"]) == ("0.2500", "0.6000", "m@host:1")
+    assert (told["x-sluice-cost-usd"], told["x-sluice-prices-version"]) == ("0.000012340", "17")
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("a\r\nx-evil: 1", "a%0D%0Ax-evil:%201"), ("模型", "%E6%A8%A1%E5%9E%8B"), ("with space", "with space"), ("\ud800", "?")],
+)
+def test_no_value_of_ours_can_break_a_line(text: str, sent: str):
+    assert dict(own(Trace("id", text, "r", 1, 0.0)))["x-sluice-model"] == sent
+
+
+def test_an_endless_request_id_of_a_client_is_cut():
+    assert len(dict(own(Trace("id", None, "r", 0, 0.0, "x" * 100_000)))["x-client-request-id"]) == 256
