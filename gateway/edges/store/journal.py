@@ -1,10 +1,11 @@
 """Which batches the store has, which it has not, and which it may lose again: the client's half of exactly once.
 
-Batches carry a sequence number per replica. The store applies batch n only if it has n-1, and says after every attempt
-which one it has (`lua/flush.lua`), so that a lost reply, a duplicate or a late copy changes nothing. An acknowledgement
+Batches carry a sequence number per replica. The store applies a batch only if it has exactly what we believe it has,
+usually the batch before, and says after every attempt which one it has (`lua/flush.lua`); so a lost reply, a duplicate
+or a late copy changes nothing. An acknowledgement
 is not for ever: a server that is killed may come back without its last seconds, and a failover may lose some more. So
 acknowledged batches are kept for `RING_S` more seconds; when the store says that it has less than it once had, they are
-sent again from there. What was rolled back beyond the ring is counted in `lost_batches`, never sent twice.
+sent again from there. What was rolled back beyond the ring is counted in `lost_batches` (once more, should it be rolled back again).
 
 A batch is sealed when it is first sent and never changes afterwards: the store may have it already.
 Pure bookkeeping; `test_journal.py` drives it against a store that loses replies and rolls back, and compares totals.
@@ -56,14 +57,14 @@ class Journal:
         """True when nothing is held, so that nothing could be sent again."""
         return not self._batches
 
-    def next(self) -> tuple[Batch, bool] | None:
-        """Return the batch to send now and whether it is the oldest we hold; None when the store has them all.
+    def next(self) -> tuple[Batch, int] | None:
+        """Return the batch to send now and the last one that we believe applied; None when the store has them all.
 
-        The store takes the oldest held batch whatever is missing before it: that cannot be had again from here.
+        What lies between the two, after a roll-back beyond the ring, cannot be had again from here.
         """
         for batch in self._batches:
             if batch.seq > self._last:
-                return batch, batch is self._batches[0]
+                return batch, self._last
         return None
 
     def heard(self, last: int, now_s: float) -> int:

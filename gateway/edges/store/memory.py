@@ -106,14 +106,15 @@ class MemoryStore:
 
     async def override(self, change: Mapping[str, Any]) -> None:
         """Write or clear a pin or a freeze; audited. The forms of a change and its ValueErrors: `overrides.py`."""
-        name, text = overrides.written(change)
+        wall_s = self._clock.wall_s()
+        name, text = overrides.written(change, wall_s)
         if not name:
             self._shared.overrides.clear()
         elif text:
             self._shared.overrides[name] = text
         else:
             self._shared.overrides.pop(name, None)
-        self._shared.audit.insert(0, overrides.audited(change, self._clock.wall_s()))
+        self._shared.audit.insert(0, overrides.audited(change, wall_s))
         del self._shared.audit[overrides.AUDIT_MAX :]
 
     async def audit(self, lines_max: int = 100) -> Sequence[Mapping[str, Any]]:

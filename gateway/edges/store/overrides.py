@@ -1,14 +1,14 @@
 """What operators may force by hand, as it lies in the store.
 
 A change is one of
-    {"action": "pin", "route": str, "threshold": 0..1, "until_wall_s": float, "by": str}
-    {"action": "freeze", "until_wall_s": float, "by": str}
-    {"action": "unpin", "route": str | None, "by": str}      None clears every pin and the freeze
-    {"action": "unfreeze", "by": str}
-Everything expires; who did what is kept in the audit list, whether it still holds or not.
+    {"verb": "pin", "route": str, "threshold": 0..1, "for_s": seconds, "by": str}
+    {"verb": "freeze", "for_s": seconds, "by": str}
+    {"verb": "unpin", "route": str | None, "by": str}      None clears every pin and the freeze
+Everything expires; who did what, when and until when is kept in the audit list, whether it still holds or not.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,32 +21,31 @@ AUDIT_MAX = 1000
 BY_MAX = 200
 
 
-def written(change: Mapping[str, Any]) -> tuple[str, str]:
-    """Return (field, JSON) that a change writes; an empty JSON clears the field, an empty field clears all of them.
+def written(change: Mapping[str, Any], wall_s: float) -> tuple[str, str]:
+    """Return (field, JSON) that a change made at `wall_s` writes.
 
-    Raises: ValueError when the change is none of the above.
+    An empty JSON clears the field, an empty field clears all of them. Raises: ValueError when it is none of the above.
     """
-    action, by = change.get("action"), str(change.get("by", ""))[:BY_MAX]
-    if action == "pin":
-        route, threshold, until = change.get("route"), _number(change, "threshold"), _number(change, "until_wall_s")
+    verb, by = change.get("verb"), str(change.get("by", ""))[:BY_MAX]
+    if verb == "unpin":
+        route = change.get("route")
+        return (PIN + str(route) if route else ""), ""
+    if verb == "freeze":
+        return FREEZE, json.dumps({"until_wall_s": wall_s + _number(change, "for_s"), "by": by})
+    if verb == "pin":
+        route, threshold = change.get("route"), _number(change, "threshold")
         if not isinstance(route, str) or not route:
             raise ValueError("a pin needs a route")
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"a pinned threshold lies in 0..1, not {threshold:g}")
-        return PIN + route, json.dumps({"threshold": threshold, "until_wall_s": until, "by": by})
-    if action == "freeze":
-        return FREEZE, json.dumps({"until_wall_s": _number(change, "until_wall_s"), "by": by})
-    if action == "unpin":
-        route = change.get("route")
-        return (PIN + str(route) if route else ""), ""
-    if action == "unfreeze":
-        return FREEZE, ""
-    raise ValueError(f"unknown override {action!r}: pin, freeze, unpin or unfreeze")
+        return PIN + route, json.dumps({"threshold": threshold, "until_wall_s": wall_s + _number(change, "for_s"), "by": by})
+    raise ValueError(f"unknown override {verb!r}: pin, freeze or unpin")
 
 
 def audited(change: Mapping[str, Any], wall_s: float) -> str:
     """Return the line of the audit list."""
-    return json.dumps({"at_wall_s": wall_s, **{k: v for k, v in change.items() if k != "at_wall_s"}})
+    told = {name: change[name] for name in ("verb", "route", "threshold", "for_s") if name in change}
+    return json.dumps({"at_wall_s": wall_s, "by": str(change.get("by", ""))[:BY_MAX], **told})
 
 
 def read(fields: Mapping[str, str], wall_s: float) -> Overrides:
@@ -67,6 +66,6 @@ def read(fields: Mapping[str, str], wall_s: float) -> Overrides:
 
 def _number(change: Mapping[str, Any], name: str) -> float:
     number = change.get(name)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise ValueError(f"a {change.get('action')} needs {name}, a number")
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"a {change.get('verb')} needs {name}, a number")
     return float(number)

@@ -180,7 +180,7 @@ class RedisStore:
     async def override(self, change: Mapping[str, Any]) -> None:
         """Write or clear a pin or a freeze; audited. The forms of a change and its ValueErrors: `overrides.py`."""
         wall_s = self._clock.wall_s()
-        args = (wall_s, *overrides.written(change), overrides.audited(change, wall_s), overrides.AUDIT_MAX)
+        args = (wall_s, *overrides.written(change, wall_s), overrides.audited(change, wall_s), overrides.AUDIT_MAX)
         await self._run_script("override", (ControlKeys.overrides, ControlKeys.audit), args)
 
     async def audit(self, lines_max: int = 100) -> Sequence[Mapping[str, Any]]:
@@ -204,10 +204,10 @@ class RedisStore:
             pass
         await self._client.aclose()
 
-    async def _write(self, batch: Batch, is_oldest: bool) -> int:
-        """Send one batch; return the last batch that the store has now."""
+    async def _write(self, batch: Batch, believed: int) -> int:
+        """Send one batch, for a store whose last one is `believed`; return the last batch that the store has now."""
         keys = [self._keys.sequence(self._replica), *self._keys.touched]
-        args: list[str | int | float] = [batch.seq, int(is_oldest), SEQUENCE_KEPT_S, *(w.kept_s for w in WIDTHS)]
+        args: list[str | int | float] = [batch.seq, believed, SEQUENCE_KEPT_S, *(w.kept_s for w in WIDTHS)]
         wall_s = self._clock.wall_s()
         for index, width in enumerate(WIDTHS, start=1):
             for number, totals in _widened(batch.slots, width.seconds).items():

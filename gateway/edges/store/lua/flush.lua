@@ -1,12 +1,13 @@
 -- Add one batch of counts, exactly once.
 -- KEYS: the replica's sequence, the touched sets (one per width, finest first), then the slots to add to.
--- ARGV: seq, 1 if it is the oldest batch that the replica holds, seconds the sequence is kept, seconds each width is
+-- ARGV: seq, the last batch that the replica believes applied, seconds the sequence is kept, seconds each width is
 --       kept; then per slot: index of its width (1 is the finest), its number, count of fields, and field, amount, ...
 -- Returns the last batch of this replica that is applied now: seq itself, also for a duplicate.
+-- The belief is seq - 1, except where what lies between cannot be sent again. A copy that arrives late, even after a
+-- roll-back, finds another last batch than it believes in, and changes nothing.
 local last = tonumber(redis.call('GET', KEYS[1]) or '0')
 local seq = tonumber(ARGV[1])
-if seq <= last then return last end
-if seq ~= last + 1 and ARGV[2] ~= '1' then return last end
+if seq <= last or last ~= tonumber(ARGV[2]) then return last end
 
 -- First of all, and amounts by pcall: whatever is wrong with one field, the batch is never added a second time.
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])

@@ -1,0 +1,41 @@
+"""Keys: one hash slot per script, the schema in every prefix, rings long enough for every budget."""
+
+from redis.crc import key_slot
+
+from gateway.core.budget.counts import KEPT, WIDTHS_S
+from gateway.edges.store.keys import SCHEMA, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
+
+
+def slots_of(keys: list[str]) -> set[int]:
+    return {key_slot(k.encode()) for k in keys}
+
+
+def test_every_key_of_a_flush_lies_on_one_hash_slot() -> None:
+    for group in ("fleet", "0", "255"):
+        keys = GroupKeys(group)
+        touched = [keys.sequence("boot-1"), *keys.touched, *(keys.slot(w.seconds, n) for w in WIDTHS for n in (0, 7, 180_000_000))]
+        assert len(slots_of(touched)) == 1
+
+
+def test_leading_publishing_and_overriding_share_one_hash_slot() -> None:
+    control = [ControlKeys.lease, ControlKeys.fence, ControlKeys.published, ControlKeys.overrides, ControlKeys.audit]
+    assert len(slots_of(control)) == 1
+
+
+def test_groups_are_spread() -> None:
+    assert len({key_slot(GroupKeys(str(g)).sequence("r").encode()) for g in range(256)}) > 200
+
+
+def test_every_key_names_the_schema_and_no_two_are_the_same() -> None:
+    keys = GroupKeys("fleet")
+    every = [keys.sequence("r"), *keys.touched, *(keys.slot(w.seconds, 5) for w in WIDTHS), FeedbackKeys.day(3)]
+    every += [ControlKeys.lease, ControlKeys.fence, ControlKeys.published, ControlKeys.overrides, ControlKeys.audit]
+    assert all(k.startswith(f"sluice:{SCHEMA}:{{") for k in every)
+    assert len(set(every)) == len(every)
+
+
+def test_the_rings_hold_what_the_budgets_look_back() -> None:
+    assert tuple(w.seconds for w in WIDTHS) == WIDTHS_S
+    for width in WIDTHS:
+        assert width.kept_s >= KEPT[width.seconds] * width.seconds
+    assert WIDTHS[-1].kept_s >= 745 * 3600

@@ -1,0 +1,22 @@
+"""Scripts are there, and touch no key that is not declared."""
+
+import re
+
+import pytest
+
+from gateway.edges.store.scripts import FOLDER, Script
+
+NAMES = sorted(p.stem for p in FOLDER.glob("*.lua"))
+
+
+def test_every_script_is_known() -> None:
+    assert NAMES == ["changed", "feedback", "flush", "lead", "override", "publish", "read", "resign"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_says_what_its_keys_are_and_builds_none(name: str) -> None:
+    text = Script(name).text
+    assert "-- KEYS:" in text or "KEYS:" in text.split("\n\n")[0]
+    assert "sluice:" not in text
+    for command, first in re.findall(r"redis\.p?call\('(\w+)', ([^,)]+)", text):
+        assert command == "INFO" or first in {"key", "slot"} or first.startswith("KEYS["), f"{command} {first}"
