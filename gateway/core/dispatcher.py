@@ -193,14 +193,12 @@ class Dispatcher:
         return self._admit(ticket, models, wanted, now_s)
 
     def sent(self, ticket: Ticket, now_s: float) -> None:
-        """Reserve what this attempt will probably take; called just before it is sent."""
-        placed, facts = _placed(ticket), ticket.facts
+        """Count an attempt and reserve what it will probably take; called just before it is sent."""
         ticket.attempts += 1
         if ticket.attempts == 1:
             self.state.retries.attempted(self._retry_share)
-        ticket.attempt = self.state.placement.sent(placed.model, placed.backend, facts.prompt_tokens, now_s, facts.is_streaming)
-        ticket.reserved = next((e.usd for e in ticket.expectations if e.model == placed.model.name), 0.0)
-        self.state.reserved_usd += ticket.reserved
+        if ticket.attempt is None:
+            self._reserve(ticket, now_s)
 
     def first_token(self, ticket: Ticket, now_s: float) -> None:
         """Note the first content of the attempt: its prompt is processed, the engine has room again."""
@@ -220,7 +218,7 @@ class Dispatcher:
     def next_ready(self, now_s: float) -> list[tuple[Ticket, Shed | None]]:
         """Return queued tickets that were given a backend and are to be sent now, and those that are refused.
 
-        A ticket returned without a Shed is reserved already: do not call `sent` for this attempt.
+        What they will take is reserved here already, or the whole queue would see the same room.
         """
         schedule = self.state.schedule
         if not schedule.waiting:
@@ -417,7 +415,7 @@ class Dispatcher:
             backend = place(candidate, ticket.facts.prompt_tokens, now_s, self.state.placement) if candidate is not None else None
             if candidate is not None and backend is not None:
                 self._put(ticket, candidate, backend)
-                self.sent(ticket, now_s)
+                self._reserve(ticket, now_s)
                 return True
         return False
 
@@ -425,6 +423,12 @@ class Dispatcher:
         """Return whether the model is broken on all backends and one of them waits for a request to be tried."""
         states = [self.state.placement.account(b.id, model.name).breaker.state for b in model.backends]
         return BreakerState.HALF_OPEN in states and BreakerState.CLOSED not in states
+
+    def _reserve(self, ticket: Ticket, now_s: float) -> None:
+        placed, facts = _placed(ticket), ticket.facts
+        ticket.attempt = self.state.placement.sent(placed.model, placed.backend, facts.prompt_tokens, now_s, facts.is_streaming)
+        ticket.reserved = next((e.usd for e in ticket.expectations if e.model == placed.model.name), 0.0)
+        self.state.reserved_usd += ticket.reserved
 
     def _release(self, ticket: Ticket) -> Attempt | None:
         """Take the attempt in flight out of the ticket, with its dollars."""
