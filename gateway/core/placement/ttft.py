@@ -31,7 +31,8 @@ STEADY_TOKENS = 2000.0
 """Where the second of the two steadying observations lies; the first is at 0."""
 CLIP_SPREADS = 3.0
 SPREAD_S_START, SPREAD_S_MIN = 0.1, 0.005
-SILENCE_S = 30.0
+SILENCE_S, FADE_S = 30.0, 60.0
+"""Time constants without observations: of the prediction towards the long-run line, of the evidence behind it."""
 
 
 class Ttft:
@@ -75,7 +76,7 @@ class Ttft:
         clip_s = CLIP_SPREADS * self._spread_s
         self._spread_s = max(self._spread_s + (min(abs(off_s), 2 * clip_s) - self._spread_s) / SPREAD_SAMPLES, SPREAD_S_MIN)
         y = expected_s + min(max(off_s, -clip_s), clip_s) - D1_S * requests * (1.0 + tokens / CHUNK_TOKENS)
-        keep = 1.0 - 1.0 / SAMPLES
+        keep = (1.0 - 1.0 / SAMPLES) * exp(-max(now_s - self._seen_s, 0.0) / FADE_S)
         n, sx, sy, sxx, sxy = self._sums
         self._sums = n * keep + 1.0, sx * keep + tokens, sy * keep + y, sxx * keep + tokens * tokens, sxy * keep + tokens * y
         self._fit()
