@@ -2,13 +2,13 @@
 
 Theory: the prefill rate learned from first tokens is what an engine does when nothing else limits it; decoding, memory
 and request slots take their part under load. So the tokens that left the queue are divided by the time during which
-the queue was not empty, both fading with a time constant of 30 s of such time, and steadied by 5 s worth of the prefill
+the queue was not empty, both fading with a time constant of 30 s of such time, and steadied by 2 s worth of the prefill
 rate. Together with the tokens ahead this is the waiting-time estimate of QLM ("request waiting time"): known mean
 lengths are enough for it, R² 0.945 in our engine model. Source: reference/serving_systems.md section 3.1.
 """
 
 MEMORY_S = 30.0
-PRIOR_S = 5.0
+PRIOR_S = 2.0
 
 
 class Drain:
