@@ -72,11 +72,11 @@ class LimitState:
         requests, filled = use.requests, use.tokens
         if limits.rpm is not None:
             requests = requests or Bucket(limits.rpm, now_s)
-            if requests.fill(limits.rpm, now_s) < min(1.0, limits.rpm) * (1.0 - ROUNDING):
+            if requests.fill(limits.rpm, now_s) < 1.0 - ROUNDING:
                 return refusal(Reason.LIMIT_REQUESTS, tenant, f"{limits.rpm} requests per minute", until(requests, 1.0, limits.rpm))
         if limits.tpm is not None:
             filled = filled or Bucket(limits.tpm, now_s)
-            needed = float(min(tokens, limits.tpm))
+            needed = float(max(min(tokens, limits.tpm), 1))
             if filled.fill(limits.tpm, now_s) < needed * (1.0 - ROUNDING):
                 return refusal(Reason.LIMIT_TOKENS, tenant, f"{limits.tpm} tokens per minute", until(filled, needed, limits.tpm))
         if limits.usd_per_day is not None:
