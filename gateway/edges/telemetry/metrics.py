@@ -61,7 +61,7 @@ class Metrics:
     """
 
     def __init__(self, ttft_bounds_s: Sequence[float] = ()) -> None:
-        self.requests = counter("sluice_requests_total", "Requests ended, by why.", "route", "model", "class", "reason")
+        self.requests = counter("sluice_requests_total", "Requests ended, by why.", "route", "model", "class", "reason", "fault")
         self.decisions = counter("sluice_decisions_total", "Requests placed, by what decided the model.", "route", "model", "why")
         self.sheds = counter("sluice_sheds_total", "Requests refused for lack of room.", "class", "reason")
         self.retries = counter("sluice_retries_total", "Further attempts on the same backend's behalf, after backoff.", "model")
@@ -122,7 +122,7 @@ class Metrics:
 
     def turned_away(self, reason: Reason) -> None:
         """Count a request that was refused before anything was decided (no key, no such path, too large)."""
-        self.requests.child(NONE, NONE, NONE, reason.value).value += 1
+        self.requests.child(NONE, NONE, NONE, reason.value, reason.ending.fault.value).value += 1
 
     def again(self, model: str, is_retry: bool) -> None:
         """Count one further attempt of a request, on this model."""
@@ -143,7 +143,7 @@ class Metrics:
     def _row(self, route: str, model: str, klass: str, reason: Reason, endpoint: Endpoint, engine: str) -> _Row:
         gen_ai = (OPERATIONS[endpoint], engine, route, model)
         row = _Row()
-        row.requests = self.requests.child(route, model, klass, reason.value)
+        row.requests = self.requests.child(route, model, klass, reason.value, reason.ending.fault.value)
         row.shed = self.sheds.child(klass, reason.value) if reason in SHEDS else None
         row.prompt, row.completion, row.cached = (self.tokens.child(model, kind) for kind in ("input", "output", "cached"))
         row.usd = self.usd.child(model)

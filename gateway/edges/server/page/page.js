@@ -201,15 +201,16 @@ function budgetCells(b, board, wall_s) {
 
 function forecastLines(b, wall_s) {
   const lines = [];
+  const isPeriod = known(b.period_ends_wall_s);
   if (known(b.projected)) {
     const tone = b.projected > 1.05 ? "is-bad" : "";
-    lines.push(el("div", tone, `${percent(b.projected)} of it spent at the period's end`));
+    lines.push(el("div", tone, `${percent(b.projected)} of it used ${isPeriod ? "at the period's end" : "if this goes on"}`));
   }
-  const isBeforeEnd = known(b.exhausts_wall_s) && !(known(b.period_ends_wall_s) && b.exhausts_wall_s >= b.period_ends_wall_s);
+  const isBeforeEnd = known(b.exhausts_wall_s) && !(isPeriod && b.exhausts_wall_s >= b.period_ends_wall_s);
   if (isBeforeEnd) lines.push(el("div", "is-bad", b.exhausts_wall_s <= wall_s ? "ran out" : `runs out in ${span(b.exhausts_wall_s - wall_s)}`));
-  if (known(b.forecast_requests_left)) lines.push(el("div", "quiet", `${whole.format(b.forecast_requests_left)} requests to come`));
-  if (known(b.period_ends_wall_s)) lines.push(el("div", "quiet", `period ends in ${span(b.period_ends_wall_s - wall_s)}`));
-  return lines.length ? lines : [el("div", "quiet", b.kind === "cost" ? "–" : "holds at this rate")];
+  if (isPeriod && known(b.forecast_requests_left)) lines.push(el("div", "quiet", `${whole.format(b.forecast_requests_left)} requests to come`));
+  if (isPeriod) lines.push(el("div", "quiet", `period ends in ${span(b.period_ends_wall_s - wall_s)}`));
+  return lines.length ? lines : [el("div", "quiet", "no data")];
 }
 
 function drawAlphas(state) {
@@ -248,7 +249,7 @@ function drawTraffic(state) {
   const traffic = (state.board || {}).traffic || {};
   const models = Object.entries(traffic.models || {});
   const rate = (state.board || {}).request_rate;
-  $("rate").textContent = known(rate) ? `${digits3(rate)} requests a second` : "";
+  $("rate").textContent = known(rate) ? `${digits3(rate)} requests a second${known(traffic.window_s) ? `; below: last ${span(traffic.window_s).replace(/ 0 min$/, "")}` : ""}` : "";
   if (!models.length) {
     $("split").replaceChildren(el("p", "quiet", "No traffic yet."));
     return;
@@ -299,10 +300,12 @@ function drawBackends(state) {
 function drawReasons(state) {
   const traffic = (state.board || {}).traffic || {};
   const sheds = traffic.sheds || {};
-  const merged = { ...(traffic.reasons || {}), ...sheds };
-  const lines = Object.entries(merged).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([reason, n]) => {
-    const isShed = reason in sheds || reason.startsWith("shed_") || reason.startsWith("limit_");
-    return el("tr", "", el("td", reason === "served" ? "" : "strong", el("code", "", reason), isShed && badge("refused by us", "warn")), el("td", "n", whole.format(n)));
+  const reasons = traffic.reasons || {};
+  $("reasons-window").textContent = known(traffic.window_s) ? `last ${span(traffic.window_s).replace(/ 0 min$/, "")}` : "";
+  const lines = Object.entries(reasons).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([reason, n]) => {
+    const isOurs = reason.startsWith("shed_") || reason.startsWith("limit_");
+    const classes = Object.entries(sheds).filter(([name, m]) => m > 0 && name.startsWith(`${reason}.`)).map(([name, m]) => `${name.slice(reason.length + 1)} ${whole.format(m)}`);
+    return el("tr", "", el("td", "", el("code", "", reason), isOurs && badge("refused by us", "warn"), classes.length ? el("div", "quiet small", classes.join(", ")) : null), el("td", "n", whole.format(n)));
   });
   $("reasons").replaceChildren(...(lines.length ? lines : [emptyRow(2, "No request yet.")]));
 }
@@ -349,7 +352,7 @@ function drawDecisions(state) {
 
 function decisionRow(d) {
   const isAsChosen = d.model === d.choice || !d.model;
-  const model = isAsChosen ? [d.choice] : [d.model, el("span", "quiet", ` (chosen ${d.choice})`)];
+  const model = isAsChosen ? [d.choice || "–"] : [d.model, el("span", "quiet", ` (chosen ${d.choice})`)];
   const isServed = d.reason === "served";
   const more = el("button", "more", "scores");
   more.type = "button";
@@ -357,7 +360,7 @@ function decisionRow(d) {
   more.setAttribute("aria-expanded", "false");
   more.setAttribute("aria-label", `Scores of ${d.request_id}`);
   const row = el("tr", "", td("Time", "quiet", at(d.wall_s)), td("Route", "", d.route, el("span", "quiet", ` ${d.class}`)), td("Model", "strong", ...model),
-    td("Why", "", WHY[d.why] || d.why), td("Win rate, α", "", ...winRate(d)), td("Ended", isServed ? "" : "is-bad", d.reason || "–"),
+    td("Why", "", WHY[d.why] || d.why || "refused"), td("Win rate, α", "", ...winRate(d)), td("Ended", isServed ? "" : "is-bad", d.reason || "–"),
     td("TTFT", "n", span(d.ttft_s)), td("Cost", "n", usd(d.usd)), el("td", "n", more));
   more.addEventListener("click", () => toggle(d, row, more));
   return row;

@@ -73,7 +73,7 @@ def test_an_ended_request_is_counted_under_its_route_model_class_and_reason() ->
     metrics.ended(FACTS, PLACED, SERVED, usd=0.002, overhead_s=0.0004)
     metrics.ended(FACTS, PLACED, SERVED, usd=0.002, overhead_s=0.0004)
     got = samples(metrics.render({}))
-    assert got['sluice_requests_total{route="auto",model="strong",class="standard",reason="served"}'] == 2
+    assert got['sluice_requests_total{route="auto",model="strong",class="standard",reason="served",fault="nobody"}'] == 2
     assert got['sluice_decisions_total{route="auto",model="strong",why="score"}'] == 2
     assert got['sluice_tokens_total{model="strong",type="input"}'] == 200
     assert got['sluice_tokens_total{model="strong",type="output"}'] == 82
@@ -110,8 +110,8 @@ def test_a_shed_counts_as_a_shed_and_a_request_without_a_model() -> None:
     metrics.turned_away(Reason.UNKNOWN_KEY)
     got = samples(metrics.render({}))
     assert got['sluice_sheds_total{class="standard",reason="shed_deadline"}'] == 1
-    assert got['sluice_requests_total{route="auto",model="none",class="standard",reason="shed_deadline"}'] == 1
-    assert got['sluice_requests_total{route="none",model="none",class="none",reason="invalid_api_key"}'] == 1
+    assert got['sluice_requests_total{route="auto",model="none",class="standard",reason="shed_deadline",fault="us"}'] == 1
+    assert got['sluice_requests_total{route="none",model="none",class="none",reason="invalid_api_key",fault="client"}'] == 1
     assert not any(name.startswith("sluice_decisions_total") for name in got)
 
 
