@@ -67,11 +67,9 @@ class Conversation:
         return anybody
 
     def key(self, user: str) -> str:
-        """Return a digest that stays the same while the conversation grows: all messages before the first answer."""
+        """Return a digest that stays the same while the conversation grows: of all up to the first message of the user."""
         digest = hashlib.blake2b(user.encode(), digest_size=8)
         for message in self.messages:
-            if message.role == "assistant":
-                break
             digest.update(memoryview(message.content)[:KEY_BYTES_MAX])
             if message.role == "user":
                 break

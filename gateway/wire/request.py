@@ -158,11 +158,12 @@ def decode(endpoint: Endpoint, body: bytes) -> Decoded:
     # A bomb needs two brackets a level, outside of strings.
     if len(body) - prompt.string_bytes > 2 * LEVELS_MAX and is_deeper(body, LEVELS_MAX):
         raise too_deep(LEVELS_MAX)
-    has_tools = _says_something(fields.tools) or _says_something(fields.functions)
-    has_format = _says_something(fields.response_format)
+    tools, functions, answer_format = fields.tools, fields.functions, fields.response_format
+    has_tools = (tools is not _NULL and _says_something(tools)) or (functions is not _NULL and _says_something(functions))
+    has_format = answer_format is not _NULL and _says_something(answer_format)
     text_bytes = prompt.string_bytes + prompt.other_bytes
     if has_tools or has_format:
-        text_bytes += sum(len(memoryview(raw)) for raw in (fields.tools, fields.functions, fields.response_format))
+        text_bytes += sum(len(memoryview(raw)) for raw in (tools, functions, answer_format))
     tokens_max = fields.max_completion_tokens
     if tokens_max is not None:
         tokens_max = _whole(tokens_max, "max_completion_tokens", 0)
@@ -264,10 +265,12 @@ def _asking(body: bytes, options: Member) -> tuple[int, int, bytes]:
 
 
 def _says_something(raw: Raw) -> bool:
-    return raw is not _NULL and bytes(raw) not in (b"null", b"[]", b"{}")
+    return bytes(raw) not in (b"null", b"[]", b"{}")
 
 
 def _whole(number: int | float, param: str, least: int) -> int:
+    if type(number) is int and number >= least:
+        return number
     whole = int(number)
     if whole != number or whole < least:
         raise GatewayError(Reason.BAD_REQUEST, f"`{param}` must be a whole number of at least {least}, not {number}", param)

@@ -52,6 +52,9 @@ class SseReader:
         Raises: GatewayError UPSTREAM_BAD_ANSWER when an event outgrows the bound.
         """
         tail = self._tail
+        # The usual read: one event of one line. Its first line end opens its blank line.
+        if chunk.find(b"\n") == len(chunk) - 2 and not tail and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            return [self._event(chunk)]
         data: bytes | bytearray = chunk
         search = 0
         if tail:
@@ -70,7 +73,7 @@ class SseReader:
                 end = -1 if end == 1 else end
             if end < 0:
                 break
-            events.append(self._event(bytes(data[start:end])))
+            events.append(self._event(bytes(data[start:end]) if data is tail else chunk[start:end]))
             start = search = end
         if data is tail:
             del tail[:start]

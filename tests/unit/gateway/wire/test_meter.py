@@ -48,6 +48,18 @@ def test_a_change_from_reasoning_to_content_does_not_lose_the_content():
     assert abs(meter.content_bytes - exact) <= 0.1 * exact
 
 
+def test_short_words_after_reasoning_are_counted_exactly():
+    meter = fed(chunk({"reasoning_content": "hm"}), *(chunk({"content": text}) for text in ("a", "bc", "def")))
+    assert meter.content_bytes == len("hm" + "a" + "bc" + "def")
+
+
+def test_the_scaffold_of_tool_calls_is_soon_not_taken_for_content():
+    pieces = ["ab"] * 80
+    meter = fed(chunk({"content": "x"}), *(chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}) for text in pieces))
+    scaffold = len(chunk({"tool_calls": [{"index": 0, "function": {"arguments": ""}}]})) - len(chunk({"content": ""}))
+    assert 1 + 160 <= meter.content_bytes <= 1 + 160 + 8 * scaffold
+
+
 def test_content_is_seen_from_its_first_chunk_on():
     meter = fed(chunk({"role": "assistant", "content": ""}), None)
     assert not meter.has_content

@@ -65,6 +65,10 @@ def test_the_key_stays_while_a_conversation_grows_and_differs_otherwise():
     assert len(key) == 16 and "q" not in key
 
 
+def test_a_greeting_before_the_first_question_does_not_make_all_conversations_one():
+    assert chat(said("assistant", "Hi!"), said("user", "q")).key("") != chat(said("assistant", "Hi!"), said("user", "r")).key("")
+
+
 def test_the_key_does_not_read_more_than_the_start_of_a_message():
     assert chat(said("user", "x" * 600 + "a")).key("") == chat(said("user", "x" * 600 + "b")).key("")
 

@@ -159,6 +159,10 @@ def test_only_the_top_level_model_is_replaced(template: bytes, name: bytes):
         (b',"stream_options": { }', b',"stream_options": {"include_usage":true }'),
         (b',"stream_options":{"x":[1]}', b',"stream_options":{"include_usage":true,"x":[1]}'),
         (b',"stream_options":{"include_usage" : false,"x":1}', b',"stream_options":{"include_usage" : true,"x":1}'),
+        (
+            b',"stream_options":{"include_usage":true,"include_usage":null}',
+            b',"stream_options":{"include_usage":true,"include_usage":true}',
+        ),
         (b',"stream_options":{"include_usage":null}', b',"stream_options":{"include_usage":true}'),
     ],
 )

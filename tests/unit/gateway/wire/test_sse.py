@@ -36,6 +36,11 @@ def test_an_event_ended_by_cr_waits_for_the_lf_that_may_belong_to_it():
     assert reader.feed(b"\n") == [SseEvent(b"data: a\r\n\r\n", b"a")]
 
 
+def test_a_bare_cr_between_lf_lines_is_a_line_end_too():
+    assert data(b"data: a\rdata: b\n\n") == [b"a\nb"]
+    assert data(b"data: a\r\rdata: b\n\n") == [b"a", b"b"]
+
+
 def test_comments_and_lone_blank_lines_are_relayed_and_hold_no_data():
     assert read(b": ping\n\n\n\ndata: a\n\n") == [SseEvent(b": ping\n\n", None), SseEvent(b"\n\n", None), SseEvent(b"data: a\n\n", b"a")]
 
