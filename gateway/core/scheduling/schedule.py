@@ -5,8 +5,8 @@ bounds. The rules, in this order:
 
 1. Room now and nobody of the same or a better class waiting: send. A delay in the engine that the deadline does not
    allow is refused here, not after a slot was spent on it ("drop at dispatch").
-2. Otherwise wait, unless the estimate (tokens ahead in same or better classes, own included, over the drain rate) says
-   that the deadline cannot be met: SHED_DEADLINE at once instead of after the deadline.
+2. Otherwise wait, unless the estimate (tokens ahead in same or better classes, own included, over what `Drain` says is
+   left to this class) says that the deadline cannot be met: SHED_DEADLINE at once instead of after the deadline.
 3. The queue is full: the worst of the lowest class goes with SHED_OVERLOAD, which may be the newcomer.
 4. What still waits at its deadline is refused, and so is a head whose delay in the engine has grown too long.
 
@@ -38,7 +38,7 @@ class Line(Generic[T]):
 
     def estimate_s(self, rank: int, tokens: int = 0) -> float:
         """Seconds until what is ahead of a request of this rank, and its own tokens, have left the queue."""
-        rate = self.drain.tokens_per_s(self.prefill_tokens_per_s)
+        rate = self.drain.available(rank, self.prefill_tokens_per_s)
         return (self.queue.tokens_ahead(rank) + tokens) / max(rate, 1.0)
 
 
@@ -86,7 +86,11 @@ class Schedule(Generic[T]):
         line = self._lines.get(model)
         if delay_s is not None and (line is None or not line.queue.has_ahead(rank)):
             # No delay is always allowed, even after the deadline: the first token is late then, but not for a queue.
-            return True if delay_s <= max(left_s, 0.0) else deadline_shed(delay_s, left_s, draw)
+            if delay_s > max(left_s, 0.0):
+                return deadline_shed(delay_s, left_s, draw)
+            if line is not None:
+                line.drain.sent(rank, tokens, now_s)
+            return True
         if line is None:
             line = self._lines[model] = Line(self._entries_max)
         line.prefill_tokens_per_s = prefill_tokens_per_s
@@ -117,7 +121,9 @@ class Schedule(Generic[T]):
         held = self._held.pop(best.item)
         left_s = best.deadline_s - now_s
         is_sent = delay_s <= max(left_s, 0.0)
-        line.drain.left(best.tokens if is_sent else 0, now_s, not len(line.queue))
+        if is_sent:
+            line.drain.sent(best.rank, best.tokens, now_s)
+        self._rest(line, now_s)
         return best.item, None if is_sent else deadline_shed(delay_s, left_s, held.draw)
 
     def refused(self, now_s: float) -> list[tuple[T, Shed]]:
@@ -162,4 +168,4 @@ class Schedule(Generic[T]):
     @staticmethod
     def _rest(line: Line[T], now_s: float) -> None:
         if not len(line.queue):
-            line.drain.left(0, now_s, is_empty=True)
+            line.drain.rest(now_s)
