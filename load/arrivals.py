@@ -1,7 +1,7 @@
 """When requests come and how long they are: from a recorded trace, from a Poisson process, with bursts.
 
 Everything is an iterator of Arrival in order of time, so that changes of the load are written one after the other:
-`burst(between(read_trace(path), 0, 600), at_s=200, for_s=60, times=3, rng=rng)`. Draws come from the generator handed in.
+`bursts(trace(path, end_s=600), at_s=200, for_s=60, times=3, rng=rng)`. Draws come from the generator handed in.
 """
 
 import csv
@@ -39,6 +39,18 @@ Lengths = Callable[[Generator], tuple[int, int]]
 """Draws (input tokens, output tokens) of one request."""
 
 
+def trace(path: Path, start_s: float = 0.0, end_s: float = float("inf"), times: float = 1.0) -> Iterator[Arrival]:
+    """The requests that a trace has in start_s <= at_s < end_s, counted from start_s, at `times` their recorded rate.
+
+    Raises: ArrivalsError, while it is read, as `read_trace` does.
+    """
+    for arrival in read_trace(path):
+        if arrival.at_s >= end_s:
+            return
+        if arrival.at_s >= start_s:
+            yield replace(arrival, at_s=(arrival.at_s - start_s) / times)
+
+
 def read_trace(path: Path) -> Iterator[Arrival]:
     """Read a trace: CSV with columns arrival_s, input_tokens, output_tokens, or JSON lines with the same keys and hash_ids.
 
@@ -65,11 +77,24 @@ def read_trace(path: Path) -> Iterator[Arrival]:
         raise ArrivalsError(f"{path}: cannot be read ({exc})") from exc
 
 
-def poisson(rate_rps: float, for_s: float, lengths: Lengths, rng: Generator) -> Iterator[Arrival]:
-    """Requests that know nothing of each other, `rate_rps` a second on average."""
+def poisson(
+    rate_rps: float,
+    duration_s: float,
+    rng: Generator,
+    input_tokens: float = 1155.0,
+    output_tokens: float = 211.0,
+    lengths: Lengths | None = None,
+) -> Iterator[Arrival]:
+    """Requests that know nothing of each other, `rate_rps` a second on average.
+
+    Args:
+        input_tokens, output_tokens: means of lognormal lengths; the defaults are those of the Azure chat trace.
+        lengths: instead of those, for example `lengths_like(some trace)`.
+    """
+    draw = lengths or lognormal_lengths(input_tokens, output_tokens)
     at_s = rng.exponential(1 / rate_rps)
-    while at_s < for_s:
-        yield Arrival(at_s, *lengths(rng))
+    while at_s < duration_s:
+        yield Arrival(at_s, *draw(rng))
         at_s += rng.exponential(1 / rate_rps)
 
 
@@ -95,21 +120,7 @@ def lognormal_lengths(input_mean: float, output_mean: float, sigma: float = 0.95
     return draw
 
 
-def between(arrivals: Iterable[Arrival], start_s: float, end_s: float) -> Iterator[Arrival]:
-    """The requests of start_s <= at_s < end_s, counted from start_s."""
-    for arrival in arrivals:
-        if arrival.at_s >= end_s:
-            return
-        if arrival.at_s >= start_s:
-            yield replace(arrival, at_s=arrival.at_s - start_s)
-
-
-def faster(arrivals: Iterable[Arrival], times: float) -> Iterator[Arrival]:
-    """The same requests at `times` their rate; the load gets shorter."""
-    return (replace(arrival, at_s=arrival.at_s / times) for arrival in arrivals)
-
-
-def burst(arrivals: Iterable[Arrival], at_s: float, for_s: float, times: float, rng: Generator) -> Iterator[Arrival]:
+def bursts(arrivals: Iterable[Arrival], at_s: float, for_s: float, times: float, rng: Generator) -> Iterator[Arrival]:
     """Multiply the rate by `times` >= 0 inside a window; the rest of the load is untouched.
 
     Above 1, requests of the window are added again, drawn with replacement and moved by up to JITTER_S, so that the window

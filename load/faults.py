@@ -36,6 +36,7 @@ class FaultKind(StrEnum):
 
 SIZES = {FaultKind.SLOW: 4.0, FaultKind.ERRORS: 0.3, FaultKind.STALL: 10.0, FaultKind.CUT: 10.0, FaultKind.RATE_LIMIT: 1.0}
 """Sizes of faults that name none; of the other kinds the size says nothing."""
+UNSIZED = -1.0
 
 
 class FaultError(ValueError):
@@ -51,11 +52,18 @@ class Fault:
     for_s: float = float("inf")
     target: str = ""
     """Name of the model or backend that it happens to."""
-    size: float = 1.0
+    size: float = UNSIZED
+    """How bad it is, in the unit of its kind; left out, the kind's own of SIZES."""
     seed: int = 0
     """Of the draws of `errors`."""
 
     def __post_init__(self) -> None:
+        try:  # a scenario spells the kind as text
+            object.__setattr__(self, "kind", FaultKind(self.kind))
+        except ValueError:
+            raise FaultError(f"fault kind {str(self.kind)!r} is none of {', '.join(FaultKind)}") from None
+        if self.size == UNSIZED:
+            object.__setattr__(self, "size", SIZES.get(self.kind, 1.0))
         if self.size < 0 or (self.kind is FaultKind.SLOW and self.size == 0) or (self.kind is FaultKind.ERRORS and self.size > 1):
             raise FaultError(f"a fault of kind {self.kind} cannot have size {self.size:g}")
         if not self.for_s > 0:
@@ -70,8 +78,7 @@ class Fault:
         if (named := body.get("kind")) == "none":
             return None
         try:
-            kind = FaultKind(str(named))
-            return cls(kind, at_s, for_s, target, float(body.get("size", SIZES.get(kind, 1.0))), int(body.get("seed", 0)))
+            return cls(FaultKind(str(named)), at_s, for_s, target, float(body.get("size", UNSIZED)), int(body.get("seed", 0)))
         except FaultError:
             raise
         except (ValueError, TypeError) as exc:

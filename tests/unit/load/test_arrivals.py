@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.arrivals import Arrival, ArrivalsError, between, burst, faster, lengths_like, lognormal_lengths, poisson, read_trace
+from load.arrivals import Arrival, ArrivalsError, bursts, lengths_like, lognormal_lengths, poisson, read_trace, trace
 
 TRACES = Path(os.environ.get("SLUICE_DATA", "nowhere")) / "traces"
 needs_traces = pytest.mark.skipif(not TRACES.is_dir(), reason="SLUICE_DATA names no folder with traces")
@@ -66,7 +66,7 @@ def test_the_recorded_hours_have_their_published_shape() -> None:
 
 def test_poisson_has_its_rate_and_its_variance_and_is_the_same_for_the_same_seed() -> None:
     def made(seed: int) -> list[Arrival]:
-        return list(poisson(5.0, 4000.0, lognormal_lengths(1000, 200), np.random.default_rng(seed)))
+        return list(poisson(5.0, 4000.0, np.random.default_rng(seed), input_tokens=1000, output_tokens=200))
 
     arrivals = made(1)
     assert len(arrivals) == pytest.approx(20_000, rel=0.03)
@@ -88,9 +88,17 @@ def test_lengths_are_drawn_in_pairs() -> None:
         lengths_like([])
 
 
-def test_a_cut_of_the_load_counts_from_its_own_start() -> None:
-    assert [(a.at_s, a.input_tokens) for a in between(steady(10), 3.0, 6.0)] == [(0.0, 103), (1.0, 104), (2.0, 105)]
-    assert [a.at_s for a in faster(steady(3), 4.0)] == [0.0, 0.25, 0.5]
+def test_a_poisson_process_can_take_its_lengths_from_a_trace() -> None:
+    made = poisson(5.0, 100.0, np.random.default_rng(1), lengths=lengths_like([Arrival(0.0, 7, 9)]))
+    assert {(a.input_tokens, a.output_tokens) for a in made} == {(7, 9)}
+
+
+def test_a_part_of_a_trace_counts_from_its_own_start_and_can_be_faster(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(f"{i},{100 + i},1\n" for i in range(10)))
+    assert [(a.at_s, a.input_tokens) for a in trace(path, 3.0, 6.0)] == [(0.0, 103), (1.0, 104), (2.0, 105)]
+    assert [a.at_s for a in trace(path, 2.0, 5.0, times=4.0)] == [0.0, 0.25, 0.5]
+    assert list(trace(path)) == list(read_trace(path))
 
 
 @settings(deadline=None, max_examples=60)
@@ -99,8 +107,8 @@ def test_a_burst_multiplies_inside_its_window_and_touches_nothing_else(
     count: int, at_s: float, for_s: float, times: float, seed: int
 ) -> None:
     before = steady(count)
-    after = list(burst(before, at_s, for_s, times, np.random.default_rng(seed)))
-    assert after == list(burst(iter(before), at_s, for_s, times, np.random.default_rng(seed)))
+    after = list(bursts(before, at_s, for_s, times, np.random.default_rng(seed)))
+    assert after == list(bursts(iter(before), at_s, for_s, times, np.random.default_rng(seed)))
     assert all(a.at_s <= b.at_s for a, b in pairwise(after))
 
     def inside(a: Arrival) -> bool:
@@ -117,11 +125,11 @@ def test_a_burst_multiplies_inside_its_window_and_touches_nothing_else(
 
 def test_a_threefold_burst_keeps_the_shape_of_its_window() -> None:
     quiet_then_busy = [Arrival(i / 2, 1, 1) for i in range(200)] + [Arrival(100 + i / 20, 1, 1) for i in range(2000)]
-    after = [a.at_s for a in burst(quiet_then_busy, 50.0, 100.0, 3.0, np.random.default_rng(3))]
+    after = [a.at_s for a in bursts(quiet_then_busy, 50.0, 100.0, 3.0, np.random.default_rng(3))]
     assert sum(50 <= t < 100 for t in after) == pytest.approx(300, rel=0.25)
     assert sum(100 <= t < 150 for t in after) == pytest.approx(3000, rel=0.05)
 
 
 def test_a_lull_thins_the_load() -> None:
-    after = list(burst(steady(4000, 0.1), 100.0, 200.0, 0.25, np.random.default_rng(1)))
+    after = list(bursts(steady(4000, 0.1), 100.0, 200.0, 0.25, np.random.default_rng(1)))
     assert sum(100 <= a.at_s < 300 for a in after) == pytest.approx(500, rel=0.12)

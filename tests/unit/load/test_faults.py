@@ -59,6 +59,12 @@ def test_impossible_faults_are_refused(body: dict[str, object]) -> None:
         Fault.read(body)
 
 
+def test_a_scenario_may_spell_the_kind_as_text_and_leave_the_size_out() -> None:
+    assert Fault(kind="errors") == Fault(FaultKind.ERRORS, size=0.3)  # type: ignore[arg-type]
+    with pytest.raises(FaultError, match="'tired' is none of down, refuse"):
+        Fault(kind="tired")  # type: ignore[arg-type]
+
+
 def test_a_fault_without_duration_is_refused() -> None:
     with pytest.raises(FaultError, match="last"):
         Fault(FaultKind.DOWN, for_s=0.0)
