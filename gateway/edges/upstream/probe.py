@@ -12,20 +12,16 @@ BODY_MAX = 4096
 
 
 class Probe:
-    """Asks self-hosted engines for their health."""
+    """Asks self-hosted engines for their health; the `Prober` of `upkeep`."""
 
     def __init__(self, upstream: AiohttpUpstream) -> None:
         self._upstream = upstream
 
-    def can_ask(self, backend: Backend) -> bool:
-        """Say whether this backend has a health page; hosted APIs have none and are never asked."""
-        return ENGINES[backend.engine].health_path is not None
-
-    async def probe_once(self, backend: Backend) -> bool:
-        """Return whether the engine says it is well; true for one that cannot be asked, since nothing speaks against it."""
+    async def probe(self, backend: Backend) -> bool | None:
+        """Return whether the engine says that it is well; None for a hosted API, which has no page to ask."""
         path = ENGINES[backend.engine].health_path
         if path is None:
-            return True
+            return None
         try:
             status, _ = await self._upstream.get(server_root(backend.url) + path, key_header(backend), PROBE_TIMEOUT_S, BODY_MAX)
         except UpstreamFailure:

@@ -1,0 +1,248 @@
+"""The data port: which path goes where, how many at once, and how it is closed.
+
+aiohttp's low-level server, without routes, middlewares, access log or response objects: an application of the usual kind costs
+twice as much CPU per request (reference: performance measurements in the design notes). One dictionary look-up finds the handler.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import msgspec
+from aiohttp.web import BaseRequest, StreamResponse
+
+from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.facts import Endpoint
+from gateway.edges.server import chat, health
+from gateway.edges.server.chat import Running, Story
+from gateway.edges.server.feedback import Feedback
+from gateway.edges.server.limits import Connection, Server
+from gateway.edges.server.names import card, listed
+from gateway.edges.server.options import ServerOptions
+from gateway.edges.server.stream import HttpStream, Sent
+from gateway.ports import Chance, ClientGone, Clock
+from gateway.wire.refusal import refusal
+
+BACKLOG = 1024
+CUT_S = 1.0
+"""Real seconds that cut requests have to say goodbye."""
+STARTING_RETRY_S = 1.0
+JSON = ("content-type", "application/json")
+ENDPOINTS = {
+    "/v1/chat/completions": Endpoint.CHAT,
+    "/v1/completions": Endpoint.COMPLETIONS,
+    "/v1/embeddings": Endpoint.EMBEDDINGS,
+}
+MODELS = "/v1/models"
+Handler = Callable[[BaseRequest, HttpStream, str], Awaitable[None]]
+
+
+class DataPort:
+    """Everything that clients reach."""
+
+    def __init__(self, options: ServerOptions, clock: Clock, chance: Chance, story: Story, current: Callable[[], Running | None]) -> None:
+        """Build the port; `start` opens it.
+
+        Args:
+            options: limits; assign `options` anew to change them (idle connections keep their idle time).
+            story: answers requests.
+            current: returns the runtime in force, None before the first.
+        """
+        self.options, self._clock, self._chance, self._story, self._current = options, clock, chance, story, current
+        self.feedback = Feedback()
+        self.is_draining = False
+        self._in_flight: dict[asyncio.Task[Any], None] = {}
+        self._empty: asyncio.Future[None] | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._server: Server | None = None
+        self._handlers: dict[str, dict[str, Handler]] = {
+            **{path: {"POST": self._call} for path in ENDPOINTS},
+            "/v1/feedback": {"POST": self._feedback},
+            MODELS: {"GET": self._models},
+            "/health": {"GET": self._health},
+            "/health/liveness": {"GET": self._health},
+            "/health/liveliness": {"GET": self._health},
+            "/health/readiness": {"GET": self._health},
+        }
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self, host: str, port: int, reuse_port: bool = False) -> int:
+        """Listen; return the port, which the system chooses for 0.
+
+        Raises: OSError when the address cannot be had.
+        """
+        server = self._make_server()
+        listener = await asyncio.get_running_loop().create_server(server, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Listen on a socket that somebody else has bound."""
+        self._listeners.append(await asyncio.get_running_loop().create_server(self._make_server(), sock=listening, backlog=BACKLOG))
+
+    async def drain(self, grace_s: float) -> int:
+        """Stop: readiness turns red, nobody new is accepted, streams finish within the grace, the rest is cut.
+
+        Returns: the number of requests that were cut.
+        """
+        self.is_draining = True
+        for listener in self._listeners:
+            listener.close()
+        if self._server is None:
+            return 0
+        self._server.pre_shutdown()
+        await self._emptied(self._clock.real_s(grace_s))
+        cut = list(self._in_flight)
+        for task in cut:
+            task.cancel()
+        await self._emptied(CUT_S)
+        self._server.stop_looking()
+        await self._server.shutdown(0)
+        self._listeners.clear()
+        return len(cut)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._in_flight)
+
+    @property
+    def generation(self) -> int | None:
+        """Number of the configuration in force; None before the first."""
+        running = self._current()
+        return None if running is None else running.generation
+
+    def turned_away(self, reason: Reason) -> None:
+        """Count a request that was refused before it was one."""
+        running = self._current()
+        if running is not None:
+            self._story.turned_away(running, reason)
+
+    def _make_server(self) -> Server:
+        if self._server is None:
+            clock = self._clock
+            idle_s = clock.real_s(self.options.idle)
+            self._server = Server(self._handle, self, lambda: clock.real_s(self.options.read_timeout), idle_s)
+        return self._server
+
+    async def _emptied(self, timeout_s: float) -> None:
+        if not self._in_flight:
+            return
+        self._empty = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty
+        except TimeoutError:
+            pass
+        finally:
+            self._empty = None
+
+    # -- one request -----------------------------------------------------------------------------------------------
+
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
+        connection = cast(Connection, request.protocol)
+        client = HttpStream(request, self._clock, self.options.write_timeout, not self.is_draining)
+        task = asyncio.current_task()
+        assert task is not None
+        self._in_flight[task] = None
+        try:
+            error = connection.begin(request)
+            if error is not None:
+                await self._refuse(client, error)
+            else:
+                await self._dispatch(request, client)
+        except ClientGone:
+            client.keep_alive = False
+        finally:
+            del self._in_flight[task]
+            if self._empty is not None and not self._in_flight and not self._empty.done():
+                self._empty.set_result(None)
+        # An answer without its end must not be followed by another on the same connection.
+        return cast(StreamResponse, Sent(client.keep_alive and client.is_whole))
+
+    async def _dispatch(self, request: BaseRequest, client: HttpStream) -> None:
+        path, _, query = request.raw_path.partition("?")
+        methods = self._handlers.get(path)
+        if methods is None:
+            if not path.startswith(MODELS + "/"):
+                await self._refuse(client, GatewayError(Reason.UNKNOWN_PATH, f"there is nothing at {path[:200]!r}"))
+                return
+            methods = {"GET": self._model}
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            error = GatewayError(Reason.WRONG_METHOD, f"{path[:200]} takes {' and '.join(methods)}, not {request.method[:20]}")
+            await self._refuse(client, error, [("Allow", ", ".join(methods))])
+            return
+        await handler(request, client, query)
+
+    async def _call(self, request: BaseRequest, client: HttpStream, query: str) -> None:
+        running = self._current()
+        if running is None or self.is_draining:
+            reason = Reason.SHUTTING_DOWN if running is not None else Reason.NO_BACKEND
+            said = "the gateway is shutting down" if running is not None else "the gateway is starting"
+            await self._refuse(client, GatewayError(reason, said, retry_after_s=STARTING_RETRY_S))
+            return
+        options = self.options
+        if len(self._in_flight) > options.streams_max:
+            message = f"{options.streams_max} requests are under way already"
+            await self._refuse(client, GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform()))
+            return
+        endpoint = ENDPOINTS[request.raw_path.partition("?")[0]]
+        await chat.answer(request, endpoint, query, client, running, self._story, options, self._clock, self._chance)
+
+    async def _models(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
+        try:
+            running, tenant = self._known(request)
+        except GatewayError as error:
+            await self._refuse(client, error)
+            return
+        cards = [card(name, running.catalog) for name in listed(running.catalog, tenant)]
+        await self._send(client, 200, msgspec.json.encode({"object": "list", "data": cards}))
+
+    async def _model(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
+        name = request.path[len(MODELS) + 1 :]
+        try:
+            running, tenant = self._known(request)
+            if name not in listed(running.catalog, tenant):
+                names = ", ".join(listed(running.catalog, tenant))
+                raise GatewayError(Reason.UNKNOWN_MODEL, f"the model {name[:80]!r} does not exist; use one of {names}", "model")
+        except GatewayError as error:
+            await self._refuse(client, error)
+            return
+        await self._send(client, 200, msgspec.json.encode(card(name, running.catalog)))
+
+    async def _feedback(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
+        try:
+            _, tenant = self._known(request)
+            body = await chat.read_body(request, self.options, self._clock)
+            self.feedback.take(body, tenant.name, self._clock.wall_s())
+        except GatewayError as error:
+            await self._refuse(client, error)
+            return
+        await self._send(client, 202, b'{"status":"accepted"}')
+
+    async def _health(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
+        is_liveness = request.raw_path.startswith("/health/live")
+        status, body = health.liveness(self) if is_liveness else health.readiness(self)
+        await self._send(client, status, body)
+
+    def _known(self, request: BaseRequest) -> tuple[Running, Any]:
+        running = self._current()
+        if running is None:
+            raise GatewayError(Reason.NO_BACKEND, "the gateway is starting", retry_after_s=STARTING_RETRY_S)
+        return running, chat.tenant_of(request.headers, running.directory)
+
+    async def _send(self, client: HttpStream, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
+        await client.start(status, headers or [JSON], len(body))
+        await client.write(body)
+        await client.finish()
+
+    async def _refuse(self, client: HttpStream, error: GatewayError, more: list[tuple[str, str]] | None = None) -> None:
+        """Refuse where no request of the story's kind exists."""
+        self.turned_away(error.reason)
+        said = refusal(error)
+        closing = [("connection", "close")] if said.must_close else []
+        headers = [*said.headers, *(more or []), ("x-request-id", self._chance.request_id()), *closing]
+        await self._send(client, said.status, said.body, headers)

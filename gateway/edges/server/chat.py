@@ -1,0 +1,183 @@
+"""A call that is placed on a model: from bytes on a socket to the facts that the core decides on."""
+
+import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Protocol
+
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import BaseRequest, RequestPayloadError
+
+from gateway.core.dispatcher import Dispatcher
+from gateway.core.tenants.directory import Directory
+from gateway.domain.catalog import Catalog, Right, Tenant
+from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.facts import Endpoint, RequestFacts
+from gateway.edges.server.limits import slow
+from gateway.edges.server.names import klass_of, resolve
+from gateway.edges.server.options import ServerOptions
+from gateway.ports import Chance, ClientStream, Clock, Headers
+from gateway.wire.request import Decoded, decode
+
+ID_CHARS_MAX = 128
+
+
+class Running(Protocol):
+    """What one config version means to the server."""
+
+    @property
+    def generation(self) -> int: ...  # noqa: D102
+    @property
+    def catalog(self) -> Catalog: ...  # noqa: D102
+    @property
+    def dispatcher(self) -> Dispatcher: ...  # noqa: D102
+    @property
+    def directory(self) -> Directory: ...  # noqa: D102
+
+
+class Story(Protocol):
+    """What becomes of a request once its facts are known; `gateway/pipeline.py`."""
+
+    async def answer(
+        self,
+        runtime: "Running",
+        facts: RequestFacts,
+        decoded: Decoded,
+        headers: Headers,
+        client: ClientStream,
+        query: str = "",
+        client_request_id: str | None = None,
+        is_debugged: bool = False,
+    ) -> None:
+        """Answer one request, or refuse it."""
+        ...
+
+    async def refuse(
+        self, runtime: "Running", error: GatewayError, request_id: str, client: ClientStream, client_request_id: str | None = None
+    ) -> None:
+        """Refuse a request that never became one."""
+        ...
+
+    def turned_away(self, runtime: "Running", reason: Reason) -> None:
+        """Count a request that never became one and was told so elsewhere."""
+        ...
+
+
+async def read_body(request: BaseRequest, options: ServerOptions, clock: Clock) -> bytes:
+    """Return the whole body.
+
+    Raises: GatewayError BODY_TOO_LARGE, SLOW_REQUEST, AMBIGUOUS_REQUEST (broken chunks), BAD_REQUEST (compressed).
+    """
+    length, content = request.content_length, request.content
+    if length is not None and length > options.body_max:
+        raise too_large(options)
+    if "Content-Encoding" in request.headers and request.headers["Content-Encoding"].lower() != "identity":
+        raise GatewayError(Reason.BAD_REQUEST, "compressed request bodies are not understood; send it without content-encoding")
+    try:
+        if content.is_eof():
+            body = content.read_nowait()
+            if len(body) <= options.body_max:
+                return body
+            raise too_large(options)
+        transport = request.transport
+        if request.headers.get("Expect", "").lower() == "100-continue" and transport is not None:
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        parts = bytearray()
+        async with asyncio.timeout(clock.real_s(options.read_timeout)):
+            while data := await content.readany():
+                parts += data
+                if len(parts) > options.body_max:
+                    raise too_large(options)
+        return bytes(parts)
+    except TimeoutError as exc:
+        raise slow(options) from exc
+    except (RequestPayloadError, HttpProcessingError) as exc:
+        raise GatewayError(Reason.AMBIGUOUS_REQUEST, "the body's framing is broken") from exc
+
+
+def too_large(options: ServerOptions) -> GatewayError:
+    """Return the error for a body beyond the bound."""
+    return GatewayError(Reason.BODY_TOO_LARGE, f"the body takes more than {options.body_max} bytes")
+
+
+def tenant_of(headers: Mapping[str, str], directory: Directory) -> Tenant:
+    """Return whose request this is: by `Authorization: Bearer KEY`, or `x-api-key`.
+
+    Where requests without a key are served, an unknown key is taken for none: SDKs insist on sending one.
+    Raises: GatewayError MISSING_KEY, UNKNOWN_KEY.
+    """
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    key = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
+    known = directory.find(sha256(key.encode("utf-8", "surrogateescape")).hexdigest()) if key else None
+    tenant = known or directory.find(None)
+    if tenant is not None:
+        return tenant
+    if key:
+        raise GatewayError(Reason.UNKNOWN_KEY, "this API key is not known here")
+    raise GatewayError(Reason.MISSING_KEY, "no API key; send it as `Authorization: Bearer KEY`")
+
+
+def facts_of(
+    decoded: Decoded, tenant: Tenant, headers: Mapping[str, str], running: Running, request_id: str, arrived_s: float, chance: Chance
+) -> RequestFacts:
+    """Return what the core wants to know of a request.
+
+    Raises: GatewayError UNKNOWN_MODEL, NOT_ALLOWED, BAD_REQUEST.
+    """
+    catalog, endpoint = running.catalog, decoded.endpoint
+    keeps_model = headers.get("x-sluice-no-downgrade", "0").strip().lower() not in ("0", "false", "")
+    named = resolve(decoded.model, endpoint, catalog, tenant, keeps_model)
+    text_bytes = decoded.text_bytes
+    prompt_tokens = decoded.token_ids
+    if text_bytes or not prompt_tokens:
+        prompt_tokens += running.dispatcher.state.tokens.prompt(named.route, text_bytes)
+    return RequestFacts(
+        request_id=request_id,
+        endpoint=endpoint,
+        tenant=tenant.name,
+        klass=klass_of(headers.get("x-sluice-class"), catalog, tenant),
+        route=named.route,
+        candidates=named.candidates,
+        prompt_tokens=prompt_tokens,
+        tokens_max=decoded.tokens_max,
+        is_streaming=decoded.is_streaming and endpoint is not Endpoint.EMBEDDINGS,
+        arrived_s=arrived_s,
+        draws=(chance.keyed(tenant.name, decoded.conversation_key), chance.keyed(request_id, "probe")),
+        client_threshold=named.threshold,
+        may_set_threshold=Right.THRESHOLD in tenant.may,
+        named=named.named,
+        prompt_bytes=text_bytes,
+    )
+
+
+async def answer(
+    request: BaseRequest,
+    endpoint: Endpoint,
+    query: str,
+    client: ClientStream,
+    running: Running,
+    story: Story,
+    options: ServerOptions,
+    clock: Clock,
+    chance: Chance,
+) -> None:
+    """Read, understand and answer one call."""
+    headers = request.headers
+    request_id, theirs = chance.request_id(), client_request_id(headers)
+    try:
+        tenant = tenant_of(headers, running.directory)
+        body = await read_body(request, options, clock)
+        arrived_s = clock.now_s()
+        decoded = decode(endpoint, body)
+        facts = facts_of(decoded, tenant, headers, running, request_id, arrived_s, chance)
+    except GatewayError as error:
+        await story.refuse(running, error, request_id, client, theirs)
+        return
+    is_debugged = Right.DEBUG in tenant.may
+    await story.answer(running, facts, decoded, tuple(headers.items()), client, query, theirs, is_debugged)
+
+
+def client_request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the client's own id for its request, shortened."""
+    theirs = headers.get("x-request-id")
+    return theirs[:ID_CHARS_MAX] if theirs else None
