@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.arrivals import Arrival, ArrivalsError, bursts, lengths_like, lognormal_lengths, poisson, read_trace, trace
+from load.arrivals import Arrival, ArrivalsError, bursts, lengths_like, poisson, read_trace, trace
 
 TRACES = Path(os.environ.get("SLUICE_DATA", "nowhere")) / "traces"
 needs_traces = pytest.mark.skipif(not TRACES.is_dir(), reason="SLUICE_DATA names no folder with traces")
