@@ -91,7 +91,7 @@ def _compose(text: str) -> yaml.MappingNode:
     except yaml.reader.ReaderError as exc:
         raise Unreadable(_behind(text[: exc.position]), "a control character; YAML allows only tab and line ends") from exc
     except yaml.MarkedYAMLError as exc:
-        raise _in_words(exc) from exc
+        raise _in_words(exc, text) from exc
     except RecursionError as exc:
         raise Unreadable(Mark(), f"nested deeper than {DEPTH_MAX} levels") from exc
     if root is None:
@@ -101,11 +101,13 @@ def _compose(text: str) -> yaml.MappingNode:
     return root
 
 
-def _in_words(exc: yaml.MarkedYAMLError) -> Unreadable:
+def _in_words(exc: yaml.MarkedYAMLError, text: str) -> Unreadable:
     """Put the parser's complaint into an operator's words."""
     at = exc.problem_mark or exc.context_mark
     mark = Mark(at.line + 1, at.column + 1) if at else Mark()
     problem = exc.problem or "not well-formed"
+    if at and text[at.index - 1 : at.index + 1] == "${":
+        return Unreadable(mark, 'put quotes around a reference inside { } or [ ]: "${NAME}"')
     if "'\\t'" in problem:
         return Unreadable(mark, "a tab character; indent and separate with spaces")
     if problem == "but found another document":

@@ -12,7 +12,7 @@ from gateway.config.decode import Document, Unreadable, decode
 from gateway.config.effective import as_yaml, hash_of
 from gateway.config.errors import ConfigError, ConfigErrors, Mark, Problem
 from gateway.config.fields import hints_of
-from gateway.config.references import ReadFile, expand, files_in, read_file
+from gateway.config.references import ReadFile, expand, read_file
 from gateway.config.schema import inner_problems, read
 from gateway.config.sections import Sections
 from gateway.core.budget.slo import SloSpec
@@ -67,11 +67,17 @@ def load(path: str | FilePath, environ: Mapping[str, str], content: bytes | None
         document = decode(content)
     except Unreadable as exc:
         raise ConfigErrors([ConfigError(file, exc.mark, (), exc.message)]) from exc
-    expand(document, environ, read_secret)
+    secret_files: dict[str, None] = {}
+
+    def read_noted(file: str) -> bytes:
+        secret_files[file] = None
+        return read_secret(file)
+
+    expand(document, environ, read_noted)
     sections, problems = _sections(document)
     if sections is None:
         raise ConfigErrors(_errors(file, document, problems))
-    return _config(file, complete(sections), files_in(content))
+    return _config(file, complete(sections), tuple(secret_files))
 
 
 def _content(file: str) -> bytes:
