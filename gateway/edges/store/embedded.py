@@ -6,7 +6,6 @@ it when we end, however we end. All state is in the directory: nothing temporary
 """
 
 import asyncio
-import fcntl
 import os
 import sys
 from contextlib import suppress
@@ -29,6 +28,8 @@ SOCKET_BYTES_MAX = 103 if sys.platform == "darwin" else 107
 """`sun_path` without its closing zero."""
 READY_WAIT_S = 60.0
 """A large append-only file takes a while to load: some seconds for 256 MB."""
+LOCK_WAIT_S = 1.0
+"""A gateway that was killed a moment ago may still be dying."""
 LOOK_EVERY_S = 0.02
 STOP_WAIT_S = guard.GRACE_S + 2.0
 RESTART_BACKOFF_S = (0.1, 0.5, 2.0, 10.0)
@@ -185,7 +186,7 @@ async def start(options: StoreOptions) -> EmbeddedServer:
     path too long, damaged append-only file.
     """
     program, directory = binary.find(), _directory(options)
-    lock = _take(directory)
+    lock = await _take(directory)
     server = EmbeddedServer(program, directory, options.memory_max, lock)
     try:
         await server._launch()
@@ -206,24 +207,31 @@ def _directory(options: StoreOptions) -> Path:
     return directory
 
 
-def _take(directory: Path) -> int:
-    """Make the directory and lock it for this gateway; return the lock's descriptor, which no child inherits."""
+async def _take(directory: Path) -> int:
+    """Lock the directory for this gateway; return the lock's descriptor, which no child inherits."""
+    lock = _made(directory)
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + LOCK_WAIT_S
+    while not guard.locked(lock):
+        await asyncio.sleep(LOOK_EVERY_S)
+        if loop.time() > until_s:
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise EmbeddedRefused(
+                f"another gateway (process {holder}) uses store.directory {directory}: stop it, give this one a directory of its own, "
+                "or let both share a server with store.url: redis://..."
+            )
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _made(directory: Path) -> int:
+    """Make the directory where there is none, and open its lock file."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(directory / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise EmbeddedRefused(
             f"store.directory {directory} cannot be written ({exc.strerror}); make it writable or choose another in store.directory"
         ) from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
-        raise EmbeddedRefused(
-            f"another gateway (process {holder}) uses store.directory {directory}: stop it, give this one a directory of its own, "
-            "or let both share a server with store.url: redis://..."
-        ) from exc
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     wakeup = _wake_on_signals()
     lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     waits_until_s = time.monotonic() + LOCK_WAIT_S  # noqa: TID251 - a process of its own, outside the gateway's clock
-    while not _locked(lock):
+    while not locked(lock):
         if _is_gateway_gone(parent, wakeup, 0.02):
             return 0
         if time.monotonic() > waits_until_s:  # noqa: TID251
@@ -71,7 +71,8 @@ def _wake_on_signals() -> int:
     return wakeup
 
 
-def _locked(lock: int) -> bool:
+def locked(lock: int) -> bool:
+    """Take an exclusive lock on an open file; False while somebody else holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

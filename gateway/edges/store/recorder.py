@@ -1,6 +1,6 @@
 """Collects what is to be counted, in slots of ten seconds, until the next flush takes it.
 
-Booking is on every request's path: ten entries cost about a microsecond (`tests/bench` has the figure). Memory is
+Booking is on every request's path: ten entries cost about a microsecond (`tests/integration/store/test_speed.py`). Memory is
 bounded however long the store is away: two hours are kept as they came, older slots are merged into the first slot of
 their hour, so that every hourly total stays right and nothing is dropped; in the end there is one slot per hour.
 """

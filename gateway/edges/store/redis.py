@@ -139,7 +139,7 @@ class RedisStore:
             totals = await self._run_script("read", [self._keys.slot(*slot) for slot in part], (), is_write=False)
             for (width_s, number), flat in zip(part, totals, strict=True):
                 if flat:  # Else it expired since it was listed.
-                    read.append((width_s, number, dict(zip(flat[::2], map(int, flat[1::2]), strict=True))))
+                    read.append((width_s, number, self._counted(flat)))
         self._cursors.append((wall_s, float(now_text)))
         return read
 
@@ -218,6 +218,13 @@ class RedisStore:
                 for entry in totals.items():
                     args += entry
         return int(await self._run_script("flush", keys, args))
+
+    def _counted(self, flat: Sequence[str]) -> Mapping[str, int]:
+        """Return fields and amounts of one slot."""
+        try:
+            return dict(zip(flat[::2], map(int, flat[1::2]), strict=True))
+        except ValueError as exc:
+            raise self._away(f"store {self.address} holds a counter that is no number: {exc}") from exc
 
     async def _last_applied(self) -> int:
         async with self._asking(is_write=False):

@@ -27,7 +27,7 @@ def reason_of(exc: BaseException, url: str, timeout_s: float) -> str:
     """Return one line for humans."""
     where = f"store {address_of(url)}"
     for kind, words in SAID:
-        if isinstance(exc, kind):
+        if isinstance(exc, kind) or isinstance(exc.__cause__, kind):  # The client wraps what happens while it connects.
             return f"{where} {words}"
     if isinstance(exc, TimeoutError | foreign.TimeoutError):
         return f"{where} did not answer within {timeout_s:g} s"

@@ -34,5 +34,11 @@ def test_every_trouble_has_its_words(exc: Exception, words: str, refused: bool) 
     assert is_refusal(exc) is refused
 
 
+def test_a_reason_that_the_client_wrapped_is_found() -> None:
+    wrapped = foreign.ConnectionError("invalid username-password pair")
+    wrapped.__cause__ = foreign.AuthenticationError("invalid username-password pair")
+    assert "does not accept our user or password" in reason_of(wrapped, URL, 0.5)
+
+
 def test_a_socket_s_address_is_its_path() -> None:
     assert address_of("unix:///var/lib/sluice/store.sock") == "unix:///var/lib/sluice/store.sock"

@@ -1,0 +1,166 @@
+"""What every store means, told once for the real one and the one in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.domain.prices import Price, Prices
+from gateway.edges.clock import SystemClock
+from gateway.edges.store.memory import MemoryStore, Shared
+from gateway.edges.store.options import StoreOptions
+from gateway.edges.store.recorder import SlotRecorder
+from gateway.edges.store.redis import RedisStore
+
+AnyStore = RedisStore | MemoryStore
+New = Callable[[str], tuple[AnyStore, SlotRecorder]]
+CLOCK = SystemClock()
+
+
+def prices(token: int, version: int = 1) -> Prices:
+    price = Price("spend", "cost", 0.7, 0.002, None, None)
+    return Prices(version, token, "abc", CLOCK.wall_s(), "shadow_price", (price,), factors={"m": 1.1}, infeasible=("x",))
+
+
+@pytest.fixture(params=["redis", "memory"])
+async def new(request: pytest.FixtureRequest, session_url: str, client: Redis) -> AsyncIterator[New]:
+    made: list[AnyStore] = []
+    shared = Shared()
+
+    def make(name: str) -> tuple[AnyStore, SlotRecorder]:
+        recorder = SlotRecorder()
+        if request.param == "redis":
+            made.append(RedisStore(session_url, StoreOptions(), CLOCK, recorder, name))
+        else:
+            made.append(MemoryStore(CLOCK, recorder, name, shared))
+        return made[-1], recorder
+
+    yield make
+    for store in made:
+        await store.close()
+
+
+async def test_two_replicas_add_up_in_every_width(new: New) -> None:
+    (one, booked_1), (two, booked_2) = new("one"), new("two")
+    wall_s = 1_800_000_123.0
+    booked_1.book([("good", 3), ("usd", 12_345_678_901)], wall_s)
+    booked_2.book([("good", 4)], wall_s)
+    assert await one.flush() == 1
+    assert await two.flush() == 1
+    expected = {(w, int(wall_s // w)): {"good": 7, "usd": 12_345_678_901} for w in (10, 300, 3600)}
+    read = {(w, n): dict(t) for w, n, t in await one.slots(0)}
+    expected = {k: v for k, v in expected.items() if k in read}
+    assert (3600, int(wall_s // 3600)) in expected
+    assert read == expected
+
+
+async def test_nothing_booked_is_nothing_flushed(new: New) -> None:
+    store, _ = new("one")
+    assert await store.flush() == 0
+    assert await store.slots(0) == []
+    assert not store.health.is_away
+
+
+async def test_a_change_of_another_replica_in_an_old_slot_is_seen(new: New) -> None:
+    (one, booked_1), (two, booked_2) = new("one"), new("two")
+    now_s = CLOCK.wall_s()
+    booked_1.book([("good", 1)], now_s - 86_400)
+    await one.flush()
+    await one.slots(0)
+    mark_s = CLOCK.wall_s()
+    await one.slots(mark_s)
+    booked_2.book([("verdict", 1)], now_s - 86_400)
+    await two.flush()
+    assert (3600, int((now_s - 86_400) // 3600), {"good": 1, "verdict": 1}) in await one.slots(mark_s)
+
+
+async def test_one_leads_until_it_resigns_and_tokens_rise(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    token = await one.lead(30.0)
+    assert token is not None
+    assert await one.lead(30.0) == token
+    assert await two.lead(30.0) is None
+    await two.resign()
+    assert await two.lead(30.0) is None, "only the holder can give it back"
+    await one.resign()
+    assert await two.lead(30.0) == token + 1
+
+
+async def test_a_lease_runs_out(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    first = await one.lead(0.05)
+    await asyncio.sleep(0.08)
+    second = await two.lead(30.0)
+    assert first is not None
+    assert second == first + 1
+
+
+async def test_a_writer_that_was_overtaken_cannot_write(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    old = await one.lead(0.05)
+    await asyncio.sleep(0.08)
+    fresh = await two.lead(30.0)
+    assert old is not None
+    assert fresh is not None
+    assert await one.publish(prices(old, 1), {"by": "one"}, {}), "nobody has written since"
+    assert await two.publish(prices(fresh, 2), {"by": "two"}, {"b": 1})
+    assert not await one.publish(prices(old, 3), {"by": "one"}, {})
+    assert await one.memory() == {"by": "two"}
+    assert await two.publish(prices(fresh, 4), {"by": "two again"}, {})
+
+
+async def test_what_is_published_is_what_is_polled(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    assert await two.poll() == (None, (await two.poll())[1], None)
+    assert await two.memory() is None
+    token = await one.lead(30.0)
+    assert token is not None
+    said = prices(token)
+    assert await one.publish(said, {"mu": [1.5, None], "n": 3}, {"queue": 7})
+    polled, forced, board = await two.poll()
+    assert polled == said
+    assert board == {"queue": 7}
+    assert not forced.pins
+    assert await two.memory() == {"mu": [1.5, None], "n": 3}
+
+
+async def test_overrides_reach_everybody_expire_and_are_audited(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    await one.override({"verb": "pin", "route": "auto", "threshold": 0.3, "for_s": 60.0, "by": "ada"})
+    await one.override({"verb": "pin", "route": "brief", "threshold": 0.4, "for_s": 0.01, "by": "ada"})
+    await one.override({"verb": "freeze", "for_s": 60.0, "by": "bob"})
+    await asyncio.sleep(0.02)
+    forced = (await two.poll())[1]
+    assert {r: (p.threshold, p.by) for r, p in forced.pins.items()} == {"auto": (0.3, "ada")}
+    assert forced.frozen_by == "bob"
+    await two.override({"verb": "unpin", "route": "auto", "by": "eve"})
+    forced = (await one.poll())[1]
+    assert (dict(forced.pins), forced.frozen_by) == ({}, "bob")
+    await two.override({"verb": "unpin", "route": None, "by": "eve"})
+    assert (await one.poll())[1].frozen_until_wall_s == 0.0
+    lines = await one.audit()
+    told = [f"{line['verb']} by {line['by']}" for line in lines]
+    assert told == ["unpin by eve", "unpin by eve", "freeze by bob", "pin by ada", "pin by ada"]
+    assert all(abs(line["at_wall_s"] - CLOCK.wall_s()) < 10 for line in lines)
+    with pytest.raises(ValueError, match="unknown override"):
+        await one.override({"verb": "boom"})
+
+
+async def test_feedback_is_taken_and_a_large_one_refused(new: New) -> None:
+    store, _ = new("one")
+    verdict: dict[str, Any] = {"good": False}
+    await store.feedback("req_1", "acme", verdict, CLOCK.wall_s())
+    with pytest.raises(ValueError, match="2048"):
+        await store.feedback("req_1", "acme", {"text": "x" * 4000}, CLOCK.wall_s())
+
+
+async def test_closing_flushes_and_gives_the_lease_back(new: New) -> None:
+    (one, booked), (two, _) = new("one"), new("two")
+    token = await one.lead(30.0)
+    booked.book([("good", 1)], CLOCK.wall_s())
+    await one.close()
+    assert token is not None
+    assert await two.lead(30.0) == token + 1
+    assert any(totals == {"good": 1} for _, _, totals in await two.slots(0))

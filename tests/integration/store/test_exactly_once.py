@@ -1,0 +1,260 @@
+"""Counts are exact through lost replies, forgotten scripts, roll-backs, an emptied and a full store."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.edges.store.embedded import EmbeddedServer
+from gateway.edges.store.keys import ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.scripts import Script
+from gateway.ports import StoreAway
+
+
+class Proxy:
+    """A Unix socket before the server that forwards all requests and loses the replies it is told to."""
+
+    def __init__(self, front: Path, back: str) -> None:
+        self.url, self._front, self._back = f"unix://{front}", front, back.removeprefix("unix://")
+        self.replies_to_lose = 0
+        self.lost = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self._front)
+
+    def stop(self) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back_reader, back_writer = await asyncio.open_unix_connection(self._back)
+        forward = asyncio.create_task(self._forward(reader, back_writer))
+        while reply := await back_reader.read(65536):
+            if self.replies_to_lose:
+                self.replies_to_lose -= 1
+                self.lost += 1
+                break
+            writer.write(reply)
+        forward.cancel()
+        writer.close()
+        back_writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            back.write(data)
+
+
+@pytest.fixture
+async def proxy(session_url: str, directory: Path) -> AsyncIterator[Proxy]:
+    one = Proxy(directory / "p.sock", session_url)
+    await one.start()
+    yield one
+    one.stop()
+
+
+async def flush_until_done(store, tries: int = 60) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(tries):
+        try:
+            await store.flush()
+            return
+        except StoreAway:
+            await asyncio.sleep(0.05)
+    raise AssertionError(store.health)
+
+
+async def test_a_lost_reply_is_not_counted_twice(replica, proxy: Proxy) -> None:  # type: ignore[no-untyped-def]
+    one = replica("boot-1", proxy.url)
+    one.book("n", 1)
+    await one.store.flush()
+    for n in range(5):
+        one.book("n", 10)
+        proxy.replies_to_lose = 1
+        with pytest.raises(StoreAway):
+            await one.store.flush()
+        assert one.store.health.is_away
+        one.book("n", 100)
+        await flush_until_done(one.store)
+        assert await one.total("n") == 1 + 110 * (n + 1)
+    assert proxy.lost == 5
+    assert not one.store.health.is_away
+    assert one.store.health.pending_batches == 0
+
+
+async def test_a_copy_of_a_batch_changes_nothing(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica("boot-1")
+    keys, script = GroupKeys("fleet"), Script("flush")
+
+    async def send(seq: int, believed: int, amount: int) -> int:
+        names = [keys.sequence("other"), *keys.touched, keys.slot(3600, 500_000)]
+        return int(await script.run(client, names, [seq, believed, 60, 60, 60, 60, 3, 500_000, 1, "n", amount]))
+
+    assert await send(5, 0, 1) == 5, "first contact starts wherever the replica's batches start"
+    assert await send(5, 0, 1) == 5
+    assert await send(6, 5, 10) == 6
+    assert await send(5, 4, 1) == 6
+    assert await send(8, 7, 100) == 6, "7 is missing"
+    assert await send(8, 6, 100) == 8, "7 cannot be had any more"
+    assert await one.total("n") == 111
+
+
+async def test_a_field_that_cannot_be_counted_does_not_stop_the_others(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    one.book("n", 1, 1_800_000_000.0)
+    await one.store.flush()
+    await client.hset(GroupKeys("fleet").slot(3600, 500_000), "n", "not a number")
+    one.recorder.book([("n", 1), ("m", 1)], 1_800_000_000.0)
+    assert await one.store.flush() == 1
+    assert await client.hget(GroupKeys("fleet").slot(3600, 500_000), "m") == "1"
+    with pytest.raises(StoreAway, match="holds a counter that is no number"):
+        await one.store.slots(0)
+
+
+async def test_scripts_that_the_server_forgot_are_sent_again(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    for _ in range(2):
+        one.book("n", 1)
+        await one.store.flush()
+        await client.script_flush()
+    assert await one.total("n") == 2
+
+
+async def test_a_server_without_evalsha_and_script_is_good_enough(replica, client: Redis, session_url: str) -> None:  # type: ignore[no-untyped-def]
+    await client.execute_command("ACL", "SETUSER", "ada", "on", ">pa:ss", "~sluice:*", "+@all", "-evalsha", "-script", "-info")
+    one = replica("boot-1", session_url.replace("unix://", "unix://ada:pa%3Ass@"))
+    for _ in range(2):
+        one.book("n", 1)
+        await one.store.flush()
+    assert await one.total("n") == 2
+    await one.store.poll()
+    assert not one.store.health.is_away
+    assert one.store.health.memory_fill is None
+
+
+async def test_a_wrong_password_is_said_without_the_password(replica, client: Redis, session_url: str) -> None:  # type: ignore[no-untyped-def]
+    one = replica("boot-1", session_url.replace("unix://", "unix://ada:hunter2@"))
+    with pytest.raises(StoreAway, match="does not accept our user or password") as raised:
+        await one.store.poll()
+    assert "hunter2" not in str(raised.value)
+
+
+async def test_an_emptied_store_gets_back_what_the_ring_holds(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    for _ in range(5):
+        one.book("n", 1)
+        await one.store.flush()
+    await client.flushall()
+    await one.store.flush()  # Nothing new to write: it asks, and notices.
+    assert await one.total("n") == 5
+    assert one.store.health.rollbacks == 1
+    assert one.store.health.lost_batches == 0
+
+
+async def test_a_leader_can_publish_after_the_store_forgot_its_tokens(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    from gateway.domain.prices import Prices
+
+    one, two = replica("one"), replica("two")
+    for _ in range(5):
+        await one.store.lead(30.0)
+        await one.store.resign()
+    token = await one.store.lead(30.0)
+    await client.flushall()
+    fresh = await two.store.lead(30.0)
+    assert fresh < token
+    assert await one.store.publish(Prices(1, token, "", 0.0, "x"), {}, {})  # Overtaken, and nobody can know.
+    assert not await two.store.publish(Prices(1, fresh, "", 0.0, "x"), {}, {})
+    fresh = await two.store.lead(30.0)
+    assert fresh == token + 1
+    assert await two.store.publish(Prices(2, fresh, "", 0.0, "x"), {}, {})
+    assert not await one.store.publish(Prices(3, token, "", 0.0, "x"), {}, {})
+
+
+async def test_a_full_store_is_away_and_loses_nothing(replica, server) -> None:  # type: ignore[no-untyped-def]
+    own: EmbeddedServer = await server()
+    one = replica("boot-1", own.url)
+    one.book("n", 1)
+    await one.store.flush()
+    plain = Redis.from_url(own.url)
+    await plain.config_set("maxmemory", "1mb")
+    one.book("n", 1)
+    with pytest.raises(StoreAway, match="is full"):
+        await one.store.flush()
+    await one.store.poll()
+    assert one.store.health.is_away, "it can be read, but budgets cannot be written"
+    assert one.store.health.memory_fill > 1.0
+    await plain.config_set("maxmemory", "64mb")
+    await one.store.flush()
+    assert not one.store.health.is_away
+    assert await one.total("n") == 2
+    await plain.aclose()
+
+
+async def test_verdicts_and_published_prices_hold_nothing_but_what_they_should(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    await one.store.feedback("req_1", "acme", {"good": True}, 86_400.0 * 20_000)
+    assert await client.hgetall(FeedbackKeys.day(20_000)) == {"req_1": '{"tenant": "acme", "verdict": {"good": true}}'}
+    assert 0 < await client.ttl(FeedbackKeys.day(20_000)) <= 35 * 86_400
+    await client.hset(ControlKeys.published, "prices", '{"schema": 99}')
+    with pytest.raises(StoreAway, match="cannot read: prices of schema 99"):
+        await one.store.poll()
+
+
+async def test_every_counter_key_expires(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    one.book("n", 1)
+    await one.store.flush()
+    keys = [k async for k in client.scan_iter("sluice:*")]
+    slots = [k for k in keys if ":slot:" in k or ":seq:" in k]
+    assert len(slots) == 4
+    for key in slots:
+        assert await client.ttl(key) > 0, key
+
+
+async def test_an_outage_of_an_hour_is_written_in_one_go(replica, server) -> None:  # type: ignore[no-untyped-def]
+    own: EmbeddedServer = await server()
+    one = replica("boot-1", own.url)
+    now_s = one.clock.wall_s()
+    one.book("n", 1, now_s - 3600)
+    await one.store.flush()
+    await own.stop()
+    for second in range(3600):
+        one.recorder.book([("n", 1), *((f"f{i}", 1) for i in range(40))], now_s - 3600 + second)
+        if second % 900 == 0:
+            with pytest.raises(StoreAway):
+                await one.store.flush()
+    again: EmbeddedServer = await server()
+    assert again.url == own.url
+    await flush_until_done(one.store)
+    assert await one.total("n") == 3601
+    assert await one.total("n", 300) == 3601
+    assert one.store.health.pending_batches == 0
+
+
+@pytest.mark.slow
+async def test_totals_are_exact_through_roll_backs_of_the_server(replica, server, directory: Path) -> None:  # type: ignore[no-untyped-def]
+    """Three replicas; the server is killed and comes back with an older append-only file, again and again."""
+    draw = random.Random(11)
+    own: EmbeddedServer = await server()
+    replicas = [replica(f"boot-{i}", own.url) for i in range(3)]
+    expected, copy = 0, directory.with_name(directory.name + "-copy")
+    for _ in range(5):
+        for step in range(20):
+            for one in replicas:
+                n = draw.randint(1, 9)
+                expected += n
+                one.book("n", n)
+                if draw.random() > 0.2:
+                    await flush_until_done(one.store)
+            if step == 10:
+                shutil.copytree(directory / "appendonlydir", copy)
+        await own.stop()
+        shutil.rmtree(directory / "appendonlydir")
+        copy.rename(directory / "appendonlydir")
+        own = await server()
+    for one in replicas:
+        await flush_until_done(one.store)
+    assert await replicas[0].total("n") == expected
+    assert await replicas[0].total("n", 10) == expected
+    assert all(r.store.health.rollbacks >= 4 and r.store.health.lost_batches == 0 for r in replicas)

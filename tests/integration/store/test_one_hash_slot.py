@@ -1,0 +1,64 @@
+"""On a cluster node every script keeps to one hash slot and touches declared keys only: the server itself checks."""
+
+import asyncio
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from gateway.domain.prices import Prices
+from gateway.edges.store import binary
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+async def node_url(directory: Path) -> AsyncIterator[str]:
+    """One cluster node that owns all slots; it needs TCP ports to call itself a node, and is spoken to by its socket."""
+    ports = {"port": str(free_port()), "cluster-port": str(free_port()), "bind": "127.0.0.1"}
+    settings = {"cluster-enabled": "yes", **ports, "unixsocket": f"{directory}/s", "dir": str(directory), "save": ""}
+    command = [str(binary.find()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not (directory / "s").exists():
+        assert process.poll() is None
+        await asyncio.sleep(0.02)
+    client = Redis(unix_socket_path=f"{directory}/s")
+    await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO"):
+        await asyncio.sleep(0.02)
+    await client.aclose()
+    yield f"unix://{directory}/s"
+    process.kill()
+    process.wait()
+
+
+async def test_every_call_of_the_store_works_on_a_cluster_node(replica, node_url: str) -> None:  # type: ignore[no-untyped-def]
+    one = replica("boot-1", node_url)
+    for back_s in (0, 400, 4000, 90_000):
+        one.book("n", 1, one.clock.wall_s() - back_s)
+    assert await one.store.flush() == 1
+    assert await one.store.flush() == 0
+    assert await one.total("n") == 4
+    token = await one.store.lead(30.0)
+    assert await one.store.publish(Prices(1, token, "", 0.0, "static"), {"m": 1}, {"b": 1})
+    await one.store.override({"verb": "freeze", "for_s": 60.0, "by": "ada"})
+    prices, forced, board = await one.store.poll()
+    assert (prices.version, forced.frozen_by, board) == (1, "ada", {"b": 1})
+    assert await one.store.memory() == {"m": 1}
+    assert len(await one.store.audit()) == 1
+    await one.store.feedback("req_1", "acme", {"good": True}, one.clock.wall_s())
+    await one.store.resign()
+    assert not one.store.health.is_away
+
+    plain = Redis.from_url(node_url)
+    with pytest.raises(ResponseError, match="same slot"):  # The node would have said no.
+        await plain.eval("return 1", 2, "a", "b")
+    await plain.aclose()
