@@ -85,6 +85,15 @@ def test_what_goes_together_is_right(complaints_of: Complaints, more: str) -> No
     assert complaints_of(more) == []
 
 
+def test_a_window_may_be_one_tick(complaints_of: Complaints) -> None:
+    assert complaints_of("pricing: {tick: 1m}\nslos: [{name: a, sli: availability, objective: 0.9, window: 1m}]\n") == []
+
+
+def test_the_case_of_a_digest_does_not_hide_that_two_tenants_share_a_key(complaints_of: Complaints) -> None:
+    said = complaints_of("tenants: [{name: t, keys: ['sha256:" + "AB" * 32 + "']}, {name: u, keys: ['" + KEY + "']}]\n")
+    assert said == ["tenants[1].keys[0]: this key belongs to another tenant too"]
+
+
 def test_a_gateway_that_nobody_could_use_is_refused(complaints_of: Complaints, minimal: str) -> None:
     closed = minimal.replace("auth: none\n", "")
     assert [c.split(":")[0] for c in complaints_of(base=closed)] == ["auth"]

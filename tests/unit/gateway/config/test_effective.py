@@ -76,6 +76,11 @@ def test_the_hash_is_of_the_meaning(configure: Configure, minimal: str) -> None:
     assert configure("pricing: {tick: 60s}\n", base=minimal.replace("[strong, weak]", "[weak, strong]")).hash != base_hash
 
 
+def test_the_hash_does_not_depend_on_the_order_of_keys(configure: Configure, minimal: str) -> None:
+    labels = ("{a: x, b: y}", "{b: y, a: x}")
+    assert len({configure(base=minimal.replace("engine: vllm", f"engine: vllm, labels: {text}")).hash for text in labels}) == 1
+
+
 def test_the_hash_does_not_depend_on_secrets(configure: Configure) -> None:
     assert len({configure("admin: {token: '${T}'}\n", {"T": token}).hash for token in ("one", "two")}) == 1
 

@@ -80,6 +80,16 @@ def test_a_file_that_is_away_for_a_moment_is_no_change(file: Path) -> None:
     assert watcher.problem is None
 
 
+def test_a_new_file_that_was_away_between_two_polls_is_polled_twice_again(file: Path) -> None:
+    watcher = Watcher(file)
+    file.write_bytes(b"a: 2\n")
+    assert watcher.changed() is None
+    file.unlink()
+    assert watcher.changed() is None
+    file.write_bytes(b"a: 2\n")
+    assert [watcher.changed() for _ in range(2)] == [None, b"a: 2\n"]
+
+
 def test_a_file_that_was_away_at_first_is_a_change_when_it_comes(tmp_path: Path) -> None:
     watcher = Watcher(tmp_path / "late.yaml")
     assert watcher.problem is not None
