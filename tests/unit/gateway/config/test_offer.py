@@ -1,10 +1,11 @@
 """Tests of models, backends and routes as they are written."""
 
-from collections.abc import Callable
+from typing import get_args, get_type_hints
 
 import pytest
 
 from gateway.config.offer import BackendSection, ModelSection, RouterSection, RouteSection, TariffSection
+from gateway.edges.upstream.engines.registry import ENGINES
 
 TARIFF = TariffSection(1.0, 2.0)
 BACKEND = BackendSection("http://a:8000/v1", "m")
@@ -71,5 +72,9 @@ def test_a_router_names_its_artifact_and_a_digest() -> None:
     assert [p.path for p in RouterSection("", "0" * 63).problems()] == [("sha256",), ("artifact",)]
 
 
-def test_a_free_model_is_right(configure: Callable[..., object]) -> None:
+def test_every_engine_family_can_be_written() -> None:
+    assert set(get_args(get_type_hints(BackendSection)["engine"])) == set(ENGINES)
+
+
+def test_a_free_model_is_right() -> None:
     assert list(TariffSection(0.0, 0.0).problems()) == []
