@@ -1,0 +1,171 @@
+"""A scenario: what traffic comes, what breaks when, what the budget is; one YAML for sockets and for virtual time.
+
+The gateway under test runs the shipped configuration with what the scenario must change: addresses, one tenant per
+class, the engines, and the cost budget over the scenario's own length. `gateway_yaml` writes that file; `load run` starts a
+gateway with it, `load sim` builds the core from it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from gateway.domain.catalog import Tariff
+from load.arrivals import Arrival, bursts, poisson, trace
+from load.faults import Fault, FaultError
+
+KEY = "sk-load-{}"
+"""Key of the tenant that sends one class's traffic; these tenants exist only in the scenario's own configuration."""
+
+
+class ScenarioError(ValueError):
+    """The scenario file is wrong; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A cost budget that affords about `strong_share` of the scenario's traffic."""
+
+    strong_share: float
+    forecast_factor: float = 1.0
+    """What the operator believes about the number of requests, over the truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario; seconds are those of the scenario, whatever speed it is run at."""
+
+    name: str
+    duration_s: float
+    arrivals: Mapping[str, Any]
+    seed: int = 1
+    config: str = "config/sluice.yaml"
+    """The gateway configuration that is changed, relative to the working directory."""
+    bursts: tuple[Mapping[str, float], ...] = ()
+    prompts: Mapping[str, Any] = field(default_factory=lambda: {"kind": "generated"})
+    classes: Mapping[str, float] = field(default_factory=lambda: {"critical": 0.1, "standard": 0.6, "batch": 0.3})
+    """Share of the traffic by class."""
+    stream_share: float = 1.0
+    route: str = "auto"
+    backends: Mapping[str, str] = field(default_factory=lambda: {"strong": "h100", "weak": "h100"})
+    """Engine preset by model."""
+    faults: tuple[Fault, ...] = ()
+    budget: Budget | None = None
+    law: str | None = None
+    """Instead of the configuration's law; `static` is calibrated on the forecast."""
+
+    @classmethod
+    def load(cls, path: Path) -> "Scenario":
+        """Read a scenario file.
+
+        Raises: ScenarioError.
+        """
+        try:
+            data = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as trouble:
+            raise ScenarioError(f"{path}: {trouble}") from trouble
+        if not isinstance(data, dict):
+            raise ScenarioError(f"{path}: must be a mapping")
+        unknown = sorted(set(data) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ScenarioError(f"{path}: unknown key {unknown[0]!r}; there are {', '.join(cls.__dataclass_fields__)}")
+        try:
+            data["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
+            data["bursts"] = tuple(data.get("bursts", ()))
+            data["budget"] = Budget(**data["budget"]) if data.get("budget") else None
+            return cls(**data)
+        except (TypeError, FaultError) as trouble:
+            raise ScenarioError(f"{path}: {trouble}") from trouble
+
+    def traffic(self, data: Path) -> list[tuple[Arrival, str]]:
+        """Return all arrivals with their classes, the same for the same seed.
+
+        Args:
+            data: folder of the public data, for traces.
+        """
+        rng = np.random.Generator(np.random.PCG64([self.seed, 1]))
+        made = sorted(self._arrivals(data, rng), key=lambda a: a.at_s)
+        names, shares = list(self.classes), np.array(list(self.classes.values()))
+        drawn = rng.choice(len(names), len(made), p=shares / shares.sum())
+        return [(a, names[k]) for a, k in zip(made, drawn.tolist(), strict=True) if a.at_s < self.duration_s]
+
+    def _arrivals(self, data: Path, rng: np.random.Generator) -> Iterator[Arrival]:
+        options = dict(self.arrivals)
+        kind = options.pop("kind", "poisson")
+        if kind == "trace":
+            made = trace(data / options.pop("file"), **options)
+        elif kind == "poisson":
+            made = poisson(duration_s=self.duration_s, rng=rng, **options)
+        else:
+            raise ScenarioError(f"arrivals.kind {kind!r} is none of trace, poisson")
+        for burst in self.bursts:
+            made = bursts(made, burst["at_s"], burst["for_s"], burst["times"], rng)
+        yield from made
+
+
+def budget_usd(budget: Budget, traffic: list[tuple[Arrival, str]], tariffs: Mapping[str, Tariff]) -> float:
+    """Return the dollars that afford `strong_share` of this traffic, by its mean token counts."""
+    strong, weak = (np.mean([t.usd(a.input_tokens, a.output_tokens) for a, _ in traffic]) for t in list(tariffs.values())[:2])
+    return float(len(traffic) * (budget.strong_share * strong + (1 - budget.strong_share) * weak))
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens in one run; the simulation needs only well-formed ones."""
+
+    gateway: str = "127.0.0.1:8080"
+    admin: str = "127.0.0.1:8081"
+    backends: Mapping[str, str] = field(default_factory=dict)
+    """Base address by model."""
+    directory: str = ".sluice"
+
+
+def gateway_yaml(
+    scenario: Scenario,
+    traffic: list[tuple[Arrival, str]],
+    where: Addresses,
+    started_wall_s: float,
+    admin_token: str,
+    threshold: float | None,
+) -> str:
+    """Return the gateway's configuration for one run.
+
+    Args:
+        started_wall_s: the budget's period starts here and is as long as the scenario.
+        threshold: of the `static` law, when the scenario asks for it.
+    """
+    data = yaml.safe_load(Path(scenario.config).read_text())
+    data.pop("auth", None)
+    data["mode"] = "enforce"
+    data["server"] = {**data.get("server", {}), "listen": where.gateway}
+    data["admin"] = {"listen": where.admin, "token": admin_token}
+    data["store"] = {**data.get("store", {}), "url": "embedded", "directory": where.directory}
+    data["decision_log"] = {**data.get("decision_log", {}), "path": f"{where.directory}/decisions.jsonl"}
+    for model in data["models"]:
+        address = where.backends.get(model["name"], f"http://{model['name']}.invalid/v1")
+        engine = "openai" if scenario.backends.get(model["name"]) == "hosted" else "vllm"
+        model["backends"] = [{"url": address, "model": model["name"], "engine": engine}]
+    data["tenants"] = [
+        {"name": f"load-{k}", "keys": ["sha256:" + hashlib.sha256(KEY.format(k).encode()).hexdigest()], "class": k, "may": ["debug"]}
+        for k in scenario.classes
+    ]
+    if scenario.budget is not None:
+        tariffs = {m["name"]: Tariff(**m["tariff"]) for m in data["models"]}
+        usd = budget_usd(scenario.budget, traffic, tariffs)
+        spend = next(s for s in data["slos"] if s["sli"]["kind"] == "cost")
+        spend.pop("window", None)
+        spend["sli"] = {"kind": "cost", "usd": usd, "forecast_requests": len(traffic) * scenario.budget.forecast_factor}
+        spend["period"], spend["anchor"] = f"{scenario.duration_s:.3f}s", _iso(started_wall_s)
+    if scenario.law is not None:
+        data["pricing"]["law"] = {"kind": "static", "threshold": threshold} if scenario.law == "static" else scenario.law
+    return yaml.safe_dump(data, sort_keys=False)
+
+
+def _iso(wall_s: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(wall_s, UTC).isoformat().replace("+00:00", "Z")
