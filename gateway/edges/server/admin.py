@@ -11,7 +11,7 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
                 infeasible [...], exhausted [...], request_rate, traffic {models, classes, sheds, reasons}, config_hash
     local       this process: backends [...], queue {waiting}, prices_version, prices_age_s,
                 overrides {pins [...], frozen_until_wall_s}
-    worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches},
+    worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches},
                 decision_log {...}, decisions [newest first, lines of the decision log]
 """
 

@@ -243,14 +243,15 @@ def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator
     yield from gauge_lines("sluice_store_away", "1 while the store does not answer.", [({}, away)])
     yield from gauge_lines("sluice_store_fill_ratio", "Share of the store's memory in use.", [({}, store.get("fill"))])
     yield from gauge_lines("sluice_store_pending_batches", "Batches not yet acknowledged.", [({}, store.get("pending_batches"))])
-    for field, text in (
-        ("written", "Lines written to the decision log."),
-        ("dropped", "Decisions that the log lost: its disk did not keep up."),
-        ("errors", "Failed writes of the decision log."),
+    for name, value, text in (
+        ("sluice_store_rollbacks_total", store.get("rollbacks"), "Times the store came back with less than it had acknowledged."),
+        ("sluice_store_lost_batches_total", store.get("lost_batches"), "Batches lost by the store and too old to be sent again."),
+        ("sluice_decision_log_written_total", log.get("written"), "Lines written to the decision log."),
+        ("sluice_decision_log_dropped_total", log.get("dropped"), "Decisions that the log lost: its disk did not keep up."),
+        ("sluice_decision_log_errors_total", log.get("errors"), "Failed writes of the decision log."),
     ):
-        if field in log:
-            name = f"sluice_decision_log_{field}_total"
-            yield from (*head(name, "counter", text), f"{name} {number(log[field])}")
+        if value is not None:
+            yield from (*head(name, "counter", text), f"{name} {number(value)}")
 
 
 def _slo_labels(budget: Mapping[str, Any]) -> dict[str, str]:

@@ -323,7 +323,8 @@ function drawInside(state) {
     errors.length ? el("ul", "plain is-bad", ...errors.map((e) => el("li", "", el("code", "", String(e))))) : null);
   pair("Store", store.is_away ? badge("away", "warn") : known(store.is_away) ? badge("connected", "good") : "–",
     known(store.fill) ? el("span", "quiet", ` ${percent(store.fill, 1)} full`) : null,
-    store.pending_batches ? el("span", "quiet", `, ${store.pending_batches} batches to write`) : null);
+    store.pending_batches ? el("span", "quiet", `, ${store.pending_batches} batches to write`) : null,
+    store.lost_batches ? el("span", "is-bad", `, ${store.lost_batches} batches lost`) : null);
   pair("Budget state", known(budgetAge(state)) ? `${span(budgetAge(state))} old` : "none yet");
   pair("Prices", known(local.prices_version) ? `version ${local.prices_version}` : "none yet", known(local.prices_age_s) ? el("span", "quiet", `, ${span(local.prices_age_s)} old`) : null);
   if (log.path) pair("Decision log", `${whole.format(log.written || 0)} lines`, log.dropped ? el("span", "is-bad", `, ${whole.format(log.dropped)} lost`) : null);

@@ -57,7 +57,7 @@ STATE: dict[str, Any] = {
     },
     "worker": {
         "config": {"generation": 3, "hash": "bbb", "errors": ["x"], "mode": "observe"},
-        "store": {"is_away": True, "fill": 0.01, "pending_batches": 4},
+        "store": {"is_away": True, "fill": 0.01, "pending_batches": 4, "lost_batches": 7},
         "decision_log": {"written": 9, "dropped": 1, "errors": 2},
     },
 }  # fmt: skip
@@ -144,6 +144,7 @@ def test_gauges_say_what_the_state_says() -> None:
     assert got["sluice_config_mismatch"] == 1
     assert got["sluice_enforcing"] == 0
     assert got["sluice_store_away"] == 1
+    assert got["sluice_store_lost_batches_total"] == 7
     assert got["sluice_decision_log_dropped_total"] == 1
 
 
