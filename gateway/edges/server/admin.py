@@ -12,7 +12,8 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
     local       this process: backends [...], queue {waiting}, prices_version, prices_age_s,
                 overrides {pins [...], frozen_until_wall_s}
     worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches},
-                decision_log {...}, decisions [newest first, lines of the decision log]
+                decision_log {...}, decisions [newest first, lines of the decision log],
+                routers {route: why its fallback answers, or null}, duties {background duty: its last error}
 """
 
 import asyncio

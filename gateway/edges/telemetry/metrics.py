@@ -182,7 +182,6 @@ def _budget_lines(board: Mapping[str, Any], wall_s: float) -> Iterator[str]:
     )
     yield from gauge_lines("sluice_budget_usd", "Dollars of the period.", each("budget_usd"))
     yield from gauge_lines("sluice_budget_spent_usd", "Dollars spent in the period so far.", each("spent_usd"))
-    yield from gauge_lines("sluice_budget_reserved_usd", "Dollars of requests in flight.", each("reserved_usd"))
     yield from gauge_lines("sluice_budget_projected_ratio", "Spend at the period's end over the budget, as forecast.", each("projected"))
     yield from gauge_lines("sluice_forecast_requests", "Requests still to come in the period, as forecast.", each("forecast_requests_left"))
     for name, field, text in (
@@ -220,6 +219,7 @@ def _local_lines(local: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from gauge_lines("sluice_breaker_state", "1 for the breaker's state.", states)
     yield from gauge_lines("sluice_queue_waiting", "Requests waiting for a backend.", [({}, (local.get("queue") or {}).get("waiting"))])
+    yield from gauge_lines("sluice_reserved_usd", "Expected dollars of requests in flight.", [({}, local.get("reserved_usd"))])
     yield from gauge_lines("sluice_prices_version", "Version of the prices in force.", [({}, local.get("prices_version"))])
     yield from gauge_lines("sluice_prices_age_seconds", "Age of the prices in force.", [({}, local.get("prices_age_s"))])
     overrides = local.get("overrides") or {}
@@ -239,6 +239,8 @@ def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator
         yield from gauge_lines("sluice_config_mismatch", "1 when prices were made under another configuration.", [({}, differs)])
     if "mode" in config:
         yield from gauge_lines("sluice_enforcing", "1 in mode enforce, 0 in observe.", [({}, float(config["mode"] == "enforce"))])
+    fallbacks = [({"route": route}, float(trouble is not None)) for route, trouble in (worker.get("routers") or {}).items()]
+    yield from gauge_lines("sluice_router_fallback", "1 while the declared share answers for a route's router.", fallbacks)
     away = None if "is_away" not in store else float(store["is_away"])
     yield from gauge_lines("sluice_store_away", "1 while the store does not answer.", [({}, away)])
     yield from gauge_lines("sluice_store_fill_ratio", "Share of the store's memory in use.", [({}, store.get("fill"))])

@@ -95,6 +95,8 @@ class House:
                     "pending_batches": health.pending_batches,
                 },
                 "decision_log": self.log.view(),
+                "routers": {"auto": None, "other": "its folder is gone"},
+                "duties": {},
                 "decisions": self.log.recent(),
             },
         }

@@ -99,6 +99,7 @@ async def test_the_page_draws_the_state_and_breaks_no_policy(house: Any, tmp_pat
         ):
             assert wanted in text, wanted
         assert "Route auto is pinned at threshold 0.3 by kim" in text
+        assert "Route other is not scored, its declared share answers: its folder is gone" in text
         assert "undefined" not in text
         assert "NaN" not in text
         assert await page.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

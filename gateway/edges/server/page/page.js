@@ -143,6 +143,10 @@ function alertsOf(state) {
   if (!store.is_away && age > BUDGETS_STALE_AFTER_S) found.push(["warn", `The budget state is ${span(age)} old; prices are frozen.`]);
   if (board.config_hash && (worker.config || {}).hash && board.config_hash !== worker.config.hash)
     found.push(["warn", "The published prices were made under another configuration."]);
+  for (const [route, trouble] of Object.entries(worker.routers || {}))
+    if (trouble) found.push(["warn", `Route ${route} is not scored, its declared share answers: ${trouble}`]);
+  for (const [duty, trouble] of Object.entries(worker.duties || {}))
+    if (trouble && !store.is_away) found.push(["warn", `Background work "${duty}" fails: ${trouble}`]);
   const log = worker.decision_log || {};
   if (log.last_error) found.push(["warn", `The decision log cannot be written: ${log.last_error} (${whole.format(log.dropped || 0)} lost).`]);
   return found;
@@ -164,11 +168,12 @@ function budgetAge(state) {
 function drawBudgets(state) {
   const board = state.board || {};
   const budgets = board.budgets || [];
-  const lines = budgets.map((b) => el("tr", "", ...budgetCells(b, board, state.wall_s)));
+  const lines = budgets.map((b) => el("tr", "", ...budgetCells(b, board, state)));
   $("budgets").replaceChildren(...(lines.length ? lines : [emptyRow(5, "No budget state yet.")]));
 }
 
-function budgetCells(b, board, wall_s) {
+function budgetCells(b, board, state) {
+  const reserved_usd = b.route ? null : (state.local || {}).reserved_usd;
   const isCost = b.kind === "cost";
   const isInfeasible = (board.infeasible || []).includes(b.slo);
   const isExhausted = (board.exhausted || []).includes(b.slo);
@@ -182,7 +187,7 @@ function budgetCells(b, board, wall_s) {
   const bar = el("div", "bar", percentWide(el("i", tone), known(left) ? left : 0));
   if (known(pace)) bar.append(percentFrom(el("b"), pace));
   const counted = isCost
-    ? `${usd(b.spent_usd)} spent${b.reserved_usd ? `, ${usd(b.reserved_usd)} in flight` : ""}`
+    ? `${usd(b.spent_usd)} spent${reserved_usd ? `, ${usd(reserved_usd)} in flight` : ""}`
     : b.valid ? `${digits3(b.bad)} bad of ${whole.format(b.valid)}` : "no data";
   const remaining = td("Remaining", "", el("span", `strong ${tone ? `is-${tone}` : ""}`, percent(left, Math.abs(left) < 0.1 ? 1 : 0)), bar, el("div", "quiet small", counted));
 
@@ -192,7 +197,7 @@ function budgetCells(b, board, wall_s) {
   });
   const burn = td("Burn rate", "", burns.length ? el("div", "burns", ...burns) : "–");
 
-  const forecast = td("Forecast", "small", ...forecastLines(b, wall_s));
+  const forecast = td("Forecast", "small", ...forecastLines(b, state.wall_s));
   const unit = isCost ? "per allowance" : "per bad event";
   const price = td("Price", "n", el("span", "strong", digits3(b.price)), el("div", "quiet small", unit),
     isCost && known(b.allowance) ? el("div", "quiet small", `${usd(b.allowance)} a request`) : null);

@@ -34,7 +34,7 @@ STATE: dict[str, Any] = {
         "budgets": [
             {
                 "slo": "spend", "kind": "cost", "route": None, "objective": None, "budget_usd": 1.0, "spent_usd": 0.31,
-                "reserved_usd": 0.01, "remaining": 0.69, "burn": {"5m": 1.1, "1h": 0.9}, "price": 0.8, "allowance": 0.0002,
+                "remaining": 0.69, "burn": {"5m": 1.1, "1h": 0.9}, "price": 0.8, "allowance": 0.0002,
                 "projected": 0.98, "forecast_requests_left": 1234.0,
             },
             {
@@ -50,12 +50,13 @@ STATE: dict[str, Any] = {
                 "ttft_s": None,
             }
         ],
-        "queue": {"waiting": 2},
+        "queue": {"waiting": 2}, "reserved_usd": 0.5,
         "prices_version": 17,
         "prices_age_s": 3.2,
         "overrides": {"pins": [{"route": "auto"}]},
     },
     "worker": {
+        "routers": {"auto": None, "other": "no artifact"},
         "config": {"generation": 3, "hash": "bbb", "errors": ["x"], "mode": "observe"},
         "store": {"is_away": True, "fill": 0.01, "pending_batches": 4, "lost_batches": 7},
         "decision_log": {"written": 9, "dropped": 1, "errors": 2},
@@ -144,6 +145,9 @@ def test_gauges_say_what_the_state_says() -> None:
     assert got["sluice_config_mismatch"] == 1
     assert got["sluice_enforcing"] == 0
     assert got["sluice_store_away"] == 1
+    assert got["sluice_reserved_usd"] == 0.5
+    assert got['sluice_router_fallback{route="auto"}'] == 0
+    assert got['sluice_router_fallback{route="other"}'] == 1
     assert got["sluice_store_lost_batches_total"] == 7
     assert got["sluice_decision_log_dropped_total"] == 1
 
