@@ -210,6 +210,21 @@ def test_the_smallest_difference_is_found(
     assert f"different: {target['request_id']}" in out
 
 
+def test_decisions_before_and_after_a_configuration_change_under_one_version_are_both_equal(
+    verb: Run, logs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list(lines(logs[:1]))
+    first = next(i for i, line in enumerate(found) if line["kind"] == "prices")
+    version = found[first]["prices"]["version"]
+    other = json.loads(json.dumps(found[first]))
+    other["gains"] = {route: [[0.0, -1.0], [1.0, 1.0]] for route in other["gains"]}
+    mine = [line for line in found if line.get("prices_version") == version]
+    for order in ([other, found[first]], [found[first], other]):
+        (tmp_path / "two.jsonl").write_text("\n".join(map(json.dumps, [*order, *mine])))
+        assert verb(explain)("--from-log", tmp_path / "two.jsonl") == 0
+        assert " 0 different" in capsys.readouterr().out
+
+
 def test_lines_without_prices_and_torn_lines_are_no_success(
     verb: Run, logs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
