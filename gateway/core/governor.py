@@ -29,6 +29,8 @@ class Memory:
     """What a governor remembers besides its law."""
 
     rate: float | None = None
+    age_s: float = 0.0
+    """How long the rate has been averaged; a forecast counts as the full averaging time."""
     factors: dict[str, float] | None = None
     last_wall_s: float | None = None
     version: int = 0
@@ -131,11 +133,12 @@ class Governor:
         if m.factors is None:
             m.factors = {}
         if m.rate is None:
-            m.rate = self._believed_rate()
+            believed = self._believed_rate()
+            m.rate, m.age_s = believed or 0.0, RATE_MEMORY_S if believed else 0.0
         if dt_s <= 0:
             return
-        seen = settled / dt_s
-        m.rate = seen if m.rate is None else m.rate + (seen - m.rate) * min(1.0, dt_s / RATE_MEMORY_S)
+        m.age_s = min(m.age_s + dt_s, RATE_MEMORY_S)
+        m.rate += (settled / dt_s - m.rate) * min(1.0, dt_s / m.age_s)
         for name in self._models:
             hits, expected = fresh.get(f"m.{name}.n", 0), fresh.get(f"m.{name}.exp", 0)
             if hits and expected > 0:
@@ -174,7 +177,7 @@ class Governor:
 
     def _remember(self) -> dict[str, Any]:
         m = self._memory
-        governor = {"rate": m.rate, "factors": m.factors, "last_wall_s": m.last_wall_s, "version": m.version}
+        governor = {"rate": m.rate, "age_s": m.age_s, "factors": m.factors, "last_wall_s": m.last_wall_s, "version": m.version}
         return {"governor": governor, "law": self._law.kind, "law_memory": self._law.remember()}
 
 

@@ -5,6 +5,7 @@ with one part in 24 of N as prior, so that the first minutes do not decide:
 
     left = (arrived + N/24) / (due + N/24) * max(forecast still due, forecast of the next 60 s)
 
+(the 60 s are cut to 1/400 of a short period: at its end they would hold money back that nobody could spend any more).
 Without a forecast: recent rate times the remaining time. Source: `judge/README.md`, "The law that comes out"; a fixed
 per-request target instead of this one overspends by 4-17 % when traffic is 15 % above forecast (measured there).
 """
@@ -12,7 +13,7 @@ per-request target instead of this one overspends by 4-17 % when traffic is 15 %
 from dataclasses import dataclass
 
 PRIOR_PARTS = 24.0
-HORIZON_S = 60.0
+HORIZON_S, HORIZON_PART = 60.0, 400.0
 RATE_MEMORY_S = 600.0
 """Averaging time of the request rate."""
 
@@ -46,12 +47,13 @@ class Forecast:
             rate: recent requests per second.
         """
         remaining_s = max(self.period_s - elapsed_s, 0.0)
+        horizon_s = min(HORIZON_S, self.period_s / HORIZON_PART)
         if self.requests is None:
-            return max(rate * remaining_s, rate * HORIZON_S, 1.0)
+            return max(rate * max(remaining_s, horizon_s), 1.0)
         prior = self.requests / PRIOR_PARTS
         due = self.due(elapsed_s)
-        until = min(elapsed_s, self.period_s - HORIZON_S)
-        soon = self.due(min(elapsed_s + HORIZON_S, self.period_s)) - self.due(until)
+        until = min(elapsed_s, self.period_s - horizon_s)
+        soon = self.due(min(elapsed_s + horizon_s, self.period_s)) - self.due(until)
         return max((arrived + prior) / (due + prior) * max(self.requests - due, soon), 1e-9)
 
     def total(self, elapsed_s: float, arrived: float, rate: float) -> float:

@@ -66,6 +66,8 @@ class Judgement:
     """Even the cheapest model for everything that is to come would overspend."""
     to_come: float = 1.0
     """Valid events still to come."""
+    length_s: float = DAY_S
+    """Length of the period or rolling window."""
 
     @property
     def projected(self) -> float | None:
@@ -161,7 +163,7 @@ class Ledger:
             remaining = 1 - account.bad / (fair * account.valid) if account.valid > 0 else 1.0
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
-            account.ends_s, remaining <= 0, is_short, to_come,
+            account.ends_s, remaining <= 0, is_short, to_come, length_s,
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 Theory. The best use of several budgets under one objective is a Lagrangian: each budget has a price, every request
 takes the model whose value minus priced resources is highest. Prices are found by integrating what is spent too much:
 
-    x, n   sums decayed with W:   W_cost = max(60 s, 600 requests);  W_d = max(300 s [quality 1800 s], 5/b requests)
+    x, n   sums decayed with W:   W_cost = max(60 s, 600 requests, at most 1/8 of the period);  W_d = max(300 s [quality 1800 s], 5/b requests)
     e_cost = clip((x - n rho)/(n rho), -1, 1)          e_d = clip((x - n A)/max(n A, 5), -1, 1)
     lambda += 0.1/(k L) dt e_cost   in [0, 4 lambda_0]       mu_d += s_d/L dt e_d   in [0, 5]
     L      = telemetry delay + completion + W/2        k = -d burn/d lambda by secant on the card, at least 0.5
@@ -34,6 +34,10 @@ GAIN, CAP_COST, CAP_RATIO = 0.1, 4.0, 5.0
 SPEED = {"availability": 0.5, "ttft": 0.5, "quality": 1.0}
 WINDOW_S = {"availability": 300.0, "ttft": 300.0, "quality": 1800.0}
 COST_REQUESTS, COST_S, EVIDENCE = 600.0, 60.0, 5.0
+COST_PART = 8.0
+"""The cost window is at most this part of the period, or a short period at low traffic would end before its first window."""
+COLD_REQUESTS = 100.0
+"""Without a forecast, the price follows the card's solution for this many requests: an integrator has nothing to go by yet."""
 HOT, REACH = 1.02, 0.1
 RESOLVE_S, SURE = 900.0, 1.05
 COMPLETION_S = 10.0
@@ -52,6 +56,8 @@ class Memory:
     cap: dict[str, float] = field(default_factory=dict)
     plant: dict[str, float] = field(default_factory=dict)
     resolved_wall_s: float = 0.0
+    cold: dict[str, float] = field(default_factory=dict)
+    """Requests still to be seen before the integrator takes over, by cost SLO."""
     suspect: list[str] = field(default_factory=list)
     infeasible: list[str] = field(default_factory=list)
 
@@ -77,9 +83,8 @@ class ShadowPriceLaw:
                 continue
             m.price[name] = m.x[name] = m.n[name] = 0.0
             if j.slo.spec.kind == "cost":
-                m.price[name] = self._solve(tick, j)
-                m.cap[name] = CAP_COST * max(m.price[name], LEAST_LAMBDA)
-                m.plant[name] = self._plant_gain(tick, j)
+                m.cold[name] = COLD_REQUESTS if j.slo.spec.options.forecast_requests is None else 0.0
+                self._set_out(tick, j)
             else:
                 m.cap[name] = CAP_RATIO
         m.resolved_wall_s = tick.wall_s
@@ -120,16 +125,26 @@ class ShadowPriceLaw:
             is_held = error > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
             moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * error)
             m.price[name] = min(max(moved, 0.0), m.cap[name])
+            if m.cold.get(name, 0.0) > 0:
+                m.cold[name] -= j.fresh_valid
+                self._set_out(tick, j)
             if kind == "cost" and j.is_exhausted and j.slo.spec.on_exhausted == "cheapest":
                 m.price[name] = m.cap[name]
             if m.x[name] > HOT * fair:
                 hot.append(name)
 
+    def _set_out(self, tick: Tick, cost: Judgement) -> None:
+        """Solve a cost price on the cards, with its cap and plant gain."""
+        m, name = self.memory, cost.slo.spec.name
+        m.price[name] = self._solve(tick, cost)
+        m.cap[name] = CAP_COST * max(m.price[name], LEAST_LAMBDA)
+        m.plant[name] = self._plant_gain(tick, cost)
+
     def _window_s(self, j: Judgement, rate: float) -> float:
         """Averaging time: long enough for the evidence that the budget needs at the present rate."""
         rate = max(rate, 1e-6)
         if j.slo.spec.kind == "cost":
-            return max(COST_S, COST_REQUESTS / rate)
+            return max(COST_S, min(COST_REQUESTS / rate, j.length_s / COST_PART))
         return max(WINDOW_S.get(j.slo.spec.kind, 300.0), EVIDENCE / j.slo.bad_ratio / rate)
 
     def _pull(self, tick: Tick, j: Judgement) -> float:
