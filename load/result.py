@@ -14,6 +14,8 @@ import numpy as np
 
 SERVED = "served"
 SHEDS = ("shed_deadline", "shed_overload")
+NOT_RUNNING = "not_running"
+"""Sent while the harness itself had the gateway stopped: says nothing about the gateway."""
 SCHEMA = 1
 
 
@@ -68,7 +70,7 @@ class Result:
 
     def figures(self) -> dict[str, Any]:
         """Return the run's figures as plain data; ratios are 0..1."""
-        rows = self.rows
+        rows = [r for r in self.rows if r.reason != NOT_RUNNING]
         served = [r for r in rows if r.reason == SERVED]
         shed = [r for r in rows if r.reason in SHEDS]
         reasons = Counter(r.reason for r in rows)
@@ -80,6 +82,7 @@ class Result:
             "law": self.law,
             "speed": self.speed,
             "requests": len(rows),
+            "not_running": len(self.rows) - len(rows),
             "served": len(served),
             "availability": len(served) / len(rows) if rows else None,
             "failed": len(rows) - len(served) - len(shed),
@@ -111,10 +114,15 @@ class Result:
     def read(cls, path: Path) -> "Result":
         """Read a written result.
 
-        Raises: ValueError when it is of another schema.
+        Raises: ValueError when it cannot be read or is of another schema.
         """
-        data = json.loads(path.read_text())
-        if data.pop("schema", None) != SCHEMA:
+        try:
+            data = json.loads(path.read_text())
+        except OSError as trouble:
+            raise ValueError(f"{path} cannot be read: {trouble.strerror}") from trouble
+        except ValueError as trouble:
+            raise ValueError(f"{path} is not a result: {trouble}") from trouble
+        if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
             raise ValueError(f"{path} is not a result of this version")
         data.pop("figures")
         data["rows"], data["samples"] = [Row(**r) for r in data["rows"]], [Sample(**s) for s in data["samples"]]

@@ -8,6 +8,7 @@ gateway with it, `load sim` builds the core from it.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 
 from gateway.domain.catalog import Tariff
 from load.arrivals import Arrival, bursts, poisson, trace
+from load.engine import PRESETS
 from load.faults import Fault, FaultError
 
 KEY = "sk-load-{}"
@@ -57,6 +59,8 @@ class Scenario:
     budget: Budget | None = None
     law: str | None = None
     """Instead of the configuration's law; `static` is calibrated on the forecast."""
+    router: str | None = None
+    """Router artifact instead of the configuration's: builtin, constant, or a folder."""
 
     @classmethod
     def load(cls, path: Path) -> "Scenario":
@@ -64,10 +68,7 @@ class Scenario:
 
         Raises: ScenarioError.
         """
-        try:
-            data = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as trouble:
-            raise ScenarioError(f"{path}: {trouble}") from trouble
+        data = _yaml(path)
         if not isinstance(data, dict):
             raise ScenarioError(f"{path}: must be a mapping")
         unknown = sorted(set(data) - set(cls.__dataclass_fields__))
@@ -77,9 +78,27 @@ class Scenario:
             data["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
             data["bursts"] = tuple(data.get("bursts", ()))
             data["budget"] = Budget(**data["budget"]) if data.get("budget") else None
-            return cls(**data)
+            scenario = cls(**data)
         except (TypeError, FaultError) as trouble:
             raise ScenarioError(f"{path}: {trouble}") from trouble
+        scenario._check(path)
+        return scenario
+
+    def _check(self, path: Path) -> None:
+        """Find what would otherwise fail in the middle of a run. Raises: ScenarioError."""
+        if not self.duration_s > 0:
+            raise ScenarioError(f"{path}: duration_s must be above 0")
+        if not self.classes:
+            raise ScenarioError(f"{path}: classes must name at least one class")
+        for preset in self.backends.values():
+            if preset not in PRESETS:
+                raise ScenarioError(f"{path}: backends: {preset!r} is none of {', '.join(PRESETS)}")
+        for fault in self.faults:
+            if fault.target not in self.backends:
+                raise ScenarioError(f"{path}: faults: target {fault.target!r} is none of the backends {', '.join(self.backends)}")
+        for burst in self.bursts:
+            if set(burst) != {"at_s", "for_s", "times"}:
+                raise ScenarioError(f"{path}: bursts: each needs exactly at_s, for_s and times")
 
     def traffic(self, data: Path) -> list[tuple[Arrival, str]]:
         """Return all arrivals with their classes, the same for the same seed.
@@ -96,12 +115,15 @@ class Scenario:
     def _arrivals(self, data: Path, rng: np.random.Generator) -> Iterator[Arrival]:
         options = dict(self.arrivals)
         kind = options.pop("kind", "poisson")
-        if kind == "trace":
-            made = trace(data / options.pop("file"), **options)
-        elif kind == "poisson":
-            made = poisson(duration_s=self.duration_s, rng=rng, **options)
-        else:
-            raise ScenarioError(f"arrivals.kind {kind!r} is none of trace, poisson")
+        try:
+            if kind == "trace":
+                made = trace(data / options.pop("file"), **options)
+            elif kind == "poisson":
+                made = poisson(duration_s=self.duration_s, rng=rng, **options)
+            else:
+                raise ScenarioError(f"arrivals.kind {kind!r} is none of trace, poisson")
+        except (KeyError, TypeError) as trouble:
+            raise ScenarioError(f"arrivals of kind {kind} do not understand {dict(self.arrivals)}: {trouble}") from trouble
         for burst in self.bursts:
             made = bursts(made, burst["at_s"], burst["for_s"], burst["times"], rng)
         yield from made
@@ -131,14 +153,17 @@ def gateway_yaml(
     started_wall_s: float,
     admin_token: str,
     threshold: float | None,
+    lead_s: float = 0.0,
 ) -> str:
     """Return the gateway's configuration for one run.
 
     Args:
-        started_wall_s: the budget's period starts here and is as long as the scenario.
+        started_wall_s: the budget's period starts here and is as long as `lead_s` and the scenario together.
         threshold: of the `static` law, when the scenario asks for it.
+        lead_s: from the period's start to the scenario's: what a real gateway needs to come up.
+    Raises: ScenarioError when scenario and configuration do not fit.
     """
-    data = yaml.safe_load(Path(scenario.config).read_text())
+    data = _yaml(Path(scenario.config))
     data.pop("auth", None)
     data["mode"] = "enforce"
     data["server"] = {**data.get("server", {}), "listen": where.gateway}
@@ -149,23 +174,57 @@ def gateway_yaml(
         address = where.backends.get(model["name"], f"http://{model['name']}.invalid/v1")
         engine = "openai" if scenario.backends.get(model["name"]) == "hosted" else "vllm"
         model["backends"] = [{"url": address, "model": model["name"], "engine": engine}]
+    for route in data["routes"]:
+        if "router" in route:
+            _place_router(route["router"], scenario)
     data["tenants"] = [
         {"name": f"load-{k}", "keys": ["sha256:" + hashlib.sha256(KEY.format(k).encode()).hexdigest()], "class": k, "may": ["debug"]}
         for k in scenario.classes
     ]
     if scenario.budget is not None:
-        tariffs = {m["name"]: Tariff(**m["tariff"]) for m in data["models"]}
-        usd = budget_usd(scenario.budget, traffic, tariffs)
-        spend = next(s for s in data["slos"] if s["sli"]["kind"] == "cost")
+        usd = budget_usd(scenario.budget, traffic, tariffs_of(scenario))
+        spend = next((s for s in data.get("slos", ()) if s["sli"]["kind"] == "cost"), None)
+        if spend is None:
+            raise ScenarioError(f"{scenario.config} has no SLO of kind cost to give the scenario's budget to")
         spend.pop("window", None)
         spend["sli"] = {"kind": "cost", "usd": usd, "forecast_requests": len(traffic) * scenario.budget.forecast_factor}
-        spend["period"], spend["anchor"] = f"{scenario.duration_s:.3f}s", _iso(started_wall_s)
+        spend["period"], spend["anchor"] = f"{scenario.duration_s + lead_s:.3f}s", _iso(started_wall_s)
     if scenario.law is not None:
         data["pricing"]["law"] = {"kind": "static", "threshold": threshold} if scenario.law == "static" else scenario.law
     return yaml.safe_dump(data, sort_keys=False)
 
 
-def _iso(wall_s: float) -> str:
-    from datetime import UTC, datetime
+def tariffs_of(scenario: Scenario) -> dict[str, Tariff]:
+    """Return the tariffs of the scenario's route, best model first.
 
+    Raises: ScenarioError when the configuration has no such route.
+    """
+    data = _yaml(Path(scenario.config))
+    tariffs = {m["name"]: Tariff(**m["tariff"]) for m in data["models"]}
+    for route in data["routes"]:
+        if route["name"] == scenario.route:
+            return {name: tariffs[name] for name in route["models"]}
+    raise ScenarioError(f"{scenario.config} has no route {scenario.route!r}")
+
+
+def _place_router(router: dict[str, Any], scenario: Scenario) -> None:
+    """Put the scenario's router in, and spell folders so that they can be found from anywhere."""
+    if scenario.router is not None:
+        router.pop("sha256", None)
+        router["artifact"] = scenario.router
+    artifact, base = router.get("artifact", "builtin"), Path() if scenario.router is not None else Path(scenario.config).parent
+    if artifact not in ("builtin", "constant"):
+        router["artifact"] = str((base / artifact).absolute())
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except OSError as trouble:
+        raise ScenarioError(f"{path} cannot be read: {trouble.strerror}") from trouble
+    except (yaml.YAMLError, UnicodeDecodeError) as trouble:
+        raise ScenarioError(f"{path} is not YAML: {' '.join(str(trouble).split())}") from trouble
+
+
+def _iso(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat().replace("+00:00", "Z")
