@@ -22,14 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.card import SAMPLE_ROWS_MAX, SCHEMA_VERSION, Card, content_hash, read_card
+from router_models.embedding import Embedders
 from router_models.port import ArtifactError, Router
+from router_models.routers.base import FamilyRouter
 from router_models.routers.registry import ROUTERS
 
-__all__ = ["Artifact", "ArtifactError", "Card", "Router", "builtin", "load", "save"]
+__all__ = ["Artifact", "ArtifactError", "Card", "FamilyRouter", "Router", "builtin", "load", "save"]
 
 ARRAYS_FILE = "arrays.npz"
 CARD_FILE = "card.json"
 SAMPLE_ARRAY = "sample"
+STEMS_ARRAY = "stems"
 GOLDEN_TOLERANCE = 1e-6
 """Largest difference of a golden prompt's quality; far above rounding, far below anything that moves a decision."""
 UNPACKED_BYTES_MAX = 256 * 2**20
@@ -49,7 +52,7 @@ class Folder(Protocol):
 class Artifact:
     """A router that is ready to serve, and its card."""
 
-    router: Router
+    router: FamilyRouter
     card: Card
 
 
@@ -58,12 +61,13 @@ def builtin() -> Artifact:
     return load(files("router_models") / "builtin")
 
 
-def load(folder: Path | Traversable, expect_id: str | None = None) -> Artifact:
+def load(folder: Path | Traversable, expect_id: str | None = None, embedders: Embedders | None = None) -> Artifact:
     """Load and verify an artifact.
 
     Args:
         folder: holds arrays.npz and card.json.
         expect_id: the artifact id, or a prefix of at least 12 hex digits, that the caller insists on.
+        embedders: sentence embeddings by name, for artifacts of kind `dense`.
     Raises: ArtifactError when anything at all does not fit.
     """
     where = str(folder)
@@ -78,27 +82,29 @@ def load(folder: Path | Traversable, expect_id: str | None = None) -> Artifact:
     if hashlib.sha256(raw).hexdigest() != content.get("arrays_sha256"):
         raise ArtifactError(f"{where}/{ARRAYS_FILE} is not the file that the card describes (hash differs); restore it or train again")
     arrays = _read_arrays(raw, where)
-    sample = arrays.pop(SAMPLE_ARRAY, None)
+    sample, stems = arrays.pop(SAMPLE_ARRAY, None), arrays.pop(STEMS_ARRAY, None)
     try:
-        if sample is None:
-            raise KeyError(SAMPLE_ARRAY)
-        card = read_card(content, sample)
+        if sample is None or stems is None:
+            raise KeyError(SAMPLE_ARRAY if sample is None else STEMS_ARRAY)
+        card = read_card(content, sample, stems)
         _check_sample(card)
-        router = ROUTERS[card.kind].restore(card.models, card.options, arrays)
+        router = ROUTERS[card.kind].restore(card.models, card.options, arrays, embedders or {})
+        if router.feature_hash() != card.feature_hash:
+            raise ArtifactError(f"{where} was trained with other features than this version computes; train again with this version")
+        _check_golden(router, card, where)
+    except ArtifactError:
+        raise
     except KeyError as exc:
         raise ArtifactError(f"{where} lacks {exc}; it was not written by this library or by another version: train again") from exc
     except (TypeError, ValueError) as exc:
         raise ArtifactError(f"{where} is inconsistent: {exc}; train again") from exc
-    if router.feature_hash() != card.feature_hash:
-        raise ArtifactError(f"{where} was trained with other features than this version computes; train again with this version")
-    _check_golden(router, card, where)
     return Artifact(router, card)
 
 
 def save(folder: Path, card: Card, arrays: Mapping[str, NDArray[Any]]) -> Card:
     """Write arrays.npz and card.json, and return the card with its hashes filled in."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{**arrays, SAMPLE_ARRAY: card.sample})
+    np.savez_compressed(buffer, allow_pickle=False, **{**arrays, SAMPLE_ARRAY: card.sample, STEMS_ARRAY: card.stems})
     raw = buffer.getvalue()
     content = card.to_json()
     content["arrays_sha256"] = hashlib.sha256(raw).hexdigest()
@@ -106,7 +112,7 @@ def save(folder: Path, card: Card, arrays: Mapping[str, NDArray[Any]]) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ARRAYS_FILE).write_bytes(raw)
     (folder / CARD_FILE).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="ascii")
-    return read_card(content, card.sample)
+    return read_card(content, card.sample, card.stems)
 
 
 def _read(folder: Path | Traversable, name: str, where: str) -> bytes:
@@ -160,6 +166,8 @@ def _check_sample(card: Card) -> None:
     sample = card.sample
     if sample.dtype != np.float64 or sample.ndim != 2 or sample.shape[1] != len(card.models) or len(sample) > SAMPLE_ROWS_MAX:
         raise ValueError(f"sample has dtype {sample.dtype} and shape {sample.shape}")
+    if card.stems.dtype != np.uint64 or card.stems.ndim != 1:
+        raise ValueError(f"stems have dtype {card.stems.dtype} and shape {card.stems.shape}")
     if len(sample) and (sample.min() < 0.0 or sample.max() > 1.0):
         raise ValueError("sample holds qualities outside 0..1")
     if len(set(card.models)) != len(card.models) or not card.models:
@@ -168,12 +176,13 @@ def _check_sample(card: Card) -> None:
         raise ValueError("gain knots must run from win rate 0 to 1, for two models")
 
 
-def _check_golden(router: Router, card: Card, where: str) -> None:
+def _check_golden(router: FamilyRouter, card: Card, where: str) -> None:
     if not card.golden:
         raise ArtifactError(f"{where} has no golden prompts to check itself with; train again")
     for golden in card.golden:
-        got = router.quality_one(golden.prompt)
-        if len(got) != len(golden.quality) or max(abs(a - b) for a, b in zip(got, golden.quality)) > GOLDEN_TOLERANCE:
+        signals = router.signals(golden.prompt)
+        got, expected = (*signals, *router.combine(signals)), (*golden.signals, *golden.quality)
+        if len(got) != len(expected) or any(not abs(a - b) <= GOLDEN_TOLERANCE for a, b in zip(got, expected)):
             raise ArtifactError(
-                f"{where} does not reproduce its golden prompt {golden.prompt[:40]!r}: {got} instead of {golden.quality}; train again"
+                f"{where} does not reproduce its golden prompt {golden.prompt[:40]!r}: {got} instead of {expected}; train again"
             )

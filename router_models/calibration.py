@@ -22,8 +22,12 @@ from numpy.typing import NDArray
 
 WIN_LABEL = "1 when the strong model's score is strictly higher than the weak model's on the same prompt, else 0 (a tie is not a win)"
 
-BINS = 24
+BINS_MAX = 24
 """Equal-mass bins that a calibration starts from, before violators are pooled; about 370 prompts each on the default data."""
+FLAT = 0.02
+"""Least rise beyond the outermost knots, in units of what is left to the end: enough to keep prompts in order, too little to matter."""
+BIN_ROWS = 60
+"""Rows that a bin needs at least: a mean of 60 outcomes is known to about 6 points, fewer would fit noise."""
 
 Knots = tuple[tuple[float, float], ...]
 
@@ -111,44 +115,132 @@ class PairQualities:
         return min(max(weak + gain, 0.0), 1.0), weak
 
 
+@dataclass(frozen=True)
+class ManyCalibration:
+    """Knots for each of m models on its own: raw quality -> quality."""
+
+    raw: tuple[tuple[float, ...], ...]
+    quality: tuple[tuple[float, ...], ...]
+
+    def to_json(self) -> dict[str, list[list[float]]]:
+        """Return the knots as JSON lists."""
+        return {"raw": [list(x) for x in self.raw], "quality": [list(y) for y in self.quality]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ManyCalibration:
+        """Read what `to_json` wrote.
+
+        Raises: KeyError, TypeError or ValueError when something is missing, not a number or not increasing.
+        """
+        made = cls(*(tuple(tuple(float(v) for v in knots) for knots in content[name]) for name in ("raw", "quality")))
+        if len(made.raw) != len(made.quality):
+            raise ValueError("raw and quality knots are not of equal number")
+        ManyQualities(made)
+        return made
+
+
+class ManyQualities:
+    """Applies a ManyCalibration to m raw qualities."""
+
+    __slots__ = ("_maps",)
+
+    def __init__(self, calibration: ManyCalibration) -> None:
+        self._maps = [Interpolation(x, y) for x, y in zip(calibration.raw, calibration.quality)]
+
+    def __call__(self, raw: tuple[float, ...]) -> tuple[float, ...]:
+        """Return one quality per model."""
+        return tuple(m(r) for m, r in zip(self._maps, raw))
+
+
+Calibration = PairCalibration | ManyCalibration
+
+
+def calibrate(raw: NDArray[np.float64], scores: NDArray[np.float64]) -> Calibration:
+    """Fit knots on held-out raw qualities in [0, 1]: jointly for two models, one by one for any other number.
+
+    Args:
+        raw, scores: float64, shape (n, models), strong model first.
+    """
+    if scores.shape[1] == 2:
+        return fit_pair(raw[:, 0] - raw[:, 1], raw.mean(axis=1), scores[:, 0], scores[:, 1], (-1.0, 1.0))
+    knots = [_single(raw[:, m], scores[:, m], _bins(len(raw))) for m in range(scores.shape[1])]
+    return ManyCalibration(tuple(x for x, _ in knots), tuple(y for _, y in knots))
+
+
+def _bins(rows: int) -> int:
+    return min(max(rows // BIN_ROWS, 2), BINS_MAX)
+
+
+def _single(x: NDArray[np.float64], y: NDArray[np.float64], bins: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return strictly increasing knots from (0, 0) to (1, 1) for one target."""
+    at, values = _knots(x, y.reshape(-1, 1), bins, (0.0, 1.0), np.array([0.0]), np.array([1.0]))
+    return (0.0, *map(float, at), 1.0), (0.0, *map(float, values[:, 0]), 1.0)
+
+
 def fit_pair(
     score: NDArray[np.float64],
     raw_level: NDArray[np.float64],
     strong: NDArray[np.float64],
     weak: NDArray[np.float64],
     score_range: tuple[float, float],
-    bins: int = BINS,
 ) -> PairCalibration:
     """Fit the knots on prompts that the scoring model did not train on.
 
     Args:
         score, raw_level, strong, weak: float64, shape (n,), n >= 1; strong and weak are the two models' scores in [0, 1].
         score_range: ends of what `score` can ever be; win rate is 0 at the lower and 1 at the upper end.
-        bins: equal-mass bins before pooling.
     """
+    bins = _bins(len(score))
     wins = (strong > weak).astype(np.float64)
-    x, targets = _pooled(score, np.column_stack([wins, strong - weak]), bins)
-    low, high = score_range
-    # Strictly inside 0..1, so that the ends can be joined; half an observation per bin is what a bin can tell at most.
-    edge = 0.5 * bins / (len(score) + bins)
-    win = np.clip(targets[:, 0], edge, 1.0 - edge)
-    gain = np.clip(targets[:, 1], -1.0 + edge, 1.0 - edge)
-    x, win, gain = _strict(x, win, gain)
-    inside = (x > low) & (x < high)
-    x, win, gain = x[inside], win[inside], gain[inside]
-    # Where the strong model never wins, what is left of the gain is its losses: as many as in the lowest bin.
-    floor = max(-1.0, float(gain[0] - win[0])) if len(gain) else -1.0
-    level_x, level_targets = _pooled(raw_level, ((strong + weak) / 2.0).reshape(-1, 1), bins)
-    level_y = np.clip(level_targets[:, 0], edge, 1.0 - edge)
-    level_x, level_y, _ = _strict(level_x, level_y, level_y)
-    inside = (level_x > 0.0) & (level_x < 1.0)
+    targets = np.column_stack([wins, strong - weak])
+    x, found = _knots(score, targets, bins, score_range, np.array([0.0, -1.0]), np.array([1.0, 1.0]))
+    # Where the strong model never wins, what is left of the gain is its losses: as many as at the lowest knot.
+    floor = max(-1.0, float(found[0, 1] - found[0, 0])) if len(x) else -1.0
+    raw_knots, level_knots = _single(raw_level, (strong + weak) / 2.0, bins)
     return PairCalibration(
-        score=(low, *map(float, x), high),
-        win_rate=(0.0, *map(float, win), 1.0),
-        gain=(floor, *map(float, gain), 1.0),
-        raw_level=(0.0, *map(float, level_x[inside]), 1.0),
-        level=(0.0, *map(float, level_y[inside]), 1.0),
+        score=(score_range[0], *map(float, x), score_range[1]),
+        win_rate=(0.0, *map(float, found[:, 0]), 1.0),
+        gain=(floor, *map(float, found[:, 1]), 1.0),
+        raw_level=raw_knots,
+        level=level_knots,
     )
+
+
+def _knots(
+    x: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    bins: int,
+    x_range: tuple[float, float],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return knots strictly inside x_range and low..high, increasing in x and in every target.
+
+    Args:
+        x: shape (n,). targets: shape (n, t). low, high: targets at the ends of x_range, shape (t,).
+    """
+    at, values = _pooled(x, targets, bins)
+    # Half an observation per bin is what a bin can tell at most; it keeps the values off the ends.
+    edge = 0.5 * bins / (len(x) + bins)
+    values = np.clip(values, low + edge * (high - low), high - edge * (high - low))
+    # The line to the far end of x_range would be a slope that no data showed: go on as between the outer knots, up to the outermost x seen.
+    for end, seen, limit in ((0, float(x.min()), low), (-1, float(x.max()), high)):
+        reach = abs(seen - at[end])
+        if reach > 0.0:
+            inner = 1 if end == 0 else -2
+            slope = np.abs((values[inner] - values[end]) / (at[inner] - at[end])) if len(at) > 1 else np.zeros_like(low)
+            room = np.abs(limit - values[end])
+            step = np.clip(slope * reach, FLAT * room, 0.5 * room)
+            outer = values[end] + (step if end == -1 else -step)
+            at, values = (
+                (np.append(at, seen), np.vstack([values, outer])) if end == -1 else (np.append(seen, at), np.vstack([outer, values]))
+            )
+    keep: list[int] = []
+    for i in range(len(at)):
+        inside = x_range[0] < at[i] < x_range[1]
+        if inside and (not keep or (at[i] > at[keep[-1]] and np.all(values[i] > values[keep[-1]]))):
+            keep.append(i)
+    return at[keep], values[keep]
 
 
 def _pooled(x: NDArray[np.float64], targets: NDArray[np.float64], bins: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -161,14 +253,3 @@ def _pooled(x: NDArray[np.float64], targets: NDArray[np.float64], bins: int) -> 
             (x2, y2, n2), (x1, y1, n1) = pools.pop(), pools.pop()
             pools.append(((x1 * n1 + x2 * n2) / (n1 + n2), (y1 * n1 + y2 * n2) / (n1 + n2), n1 + n2))
     return np.array([p[0] for p in pools]), np.array([p[1] for p in pools])
-
-
-def _strict(
-    x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Drop knots that clipping has made equal to their left neighbour."""
-    keep = [0]
-    for i in range(1, len(x)):
-        if x[i] > x[keep[-1]] and y[i] > y[keep[-1]] and z[i] > z[keep[-1]]:
-            keep.append(i)
-    return x[keep], y[keep], z[keep]

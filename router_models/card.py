@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,11 @@ SAMPLE_ROWS_MAX = 2000
 
 @dataclass(frozen=True)
 class Golden:
-    """A prompt and the qualities that the artifact gave when it was made."""
+    """A prompt, and what the artifact said about it when it was made."""
 
     prompt: str
+    signals: tuple[float, ...]
+    """Before calibration: they tell changed weights even where an out-of-domain prompt is answered by its length."""
     quality: tuple[float, ...]
 
 
@@ -69,6 +71,8 @@ class Card:
     recipe: Mapping[str, Any]
     """The recipe that the artifact was trained with."""
     arrays_sha256: str
+    stems: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    """Keys of the questions trained on (`split.stem_key`), so that an evaluation can refuse them; sorted."""
     _to_gain: Interpolation | None = field(init=False, repr=False, default=None)
     _to_win_rate: Interpolation | None = field(init=False, repr=False, default=None)
 
@@ -104,7 +108,7 @@ class Card:
             "label": self.label,
             "gain_knots": [list(knot) for knot in self.gain_knots],
             "score_quantiles": list(self.score_quantiles),
-            "golden": [{"prompt": g.prompt, "quality": list(g.quality)} for g in self.golden],
+            "golden": [{"prompt": g.prompt, "signals": list(g.signals), "quality": list(g.quality)} for g in self.golden],
             "metrics": dict(self.metrics),
             "data": [{"file": d.file, "sha256": d.sha256, "licence": d.licence, "rows": d.rows} for d in self.data],
             "feature_hash": self.feature_hash,
@@ -115,13 +119,18 @@ class Card:
         return {"artifact_id": content_hash(content), **content}
 
 
+def win_rates(card: Card, quality: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the win rate of each row of qualities, shape (n,)."""
+    return np.array([card.win_rate(gain) for gain in (quality[:, 0] - quality[:, -1]).tolist()], dtype=np.float64)
+
+
 def content_hash(content: Mapping[str, Any]) -> str:
     """Return sha256 of the card's content without its own id, in one canonical spelling."""
     bare = {k: v for k, v in content.items() if k != "artifact_id"}
     return hashlib.sha256(json.dumps(bare, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 
-def read_card(content: Mapping[str, Any], sample: NDArray[np.float64]) -> Card:
+def read_card(content: Mapping[str, Any], sample: NDArray[np.float64], stems: NDArray[np.uint64]) -> Card:
     """Build the card from parsed JSON.
 
     Raises: KeyError, TypeError or ValueError when a field is missing or of the wrong form.
@@ -134,15 +143,20 @@ def read_card(content: Mapping[str, Any], sample: NDArray[np.float64]) -> Card:
         label=_text(content["label"]),
         gain_knots=tuple((float(p), float(g)) for p, g in content["gain_knots"]),
         sample=sample,
-        score_quantiles=tuple(float(v) for v in content["score_quantiles"]),
-        golden=tuple(Golden(_text(g["prompt"]), tuple(float(q) for q in g["quality"])) for g in content["golden"]),
+        score_quantiles=_floats(content["score_quantiles"]),
+        golden=tuple(Golden(_text(g["prompt"]), _floats(g["signals"]), _floats(g["quality"])) for g in content["golden"]),
         metrics=dict(content["metrics"]),
         data=tuple(Source(_text(d["file"]), _text(d["sha256"]), _text(d["licence"]), int(d["rows"])) for d in content["data"]),
         feature_hash=_text(content["feature_hash"]),
         options=dict(content["options"]),
         recipe=dict(content["recipe"]),
         arrays_sha256=_text(content["arrays_sha256"]),
+        stems=stems,
     )
+
+
+def _floats(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
 
 
 def _text(value: object) -> str:

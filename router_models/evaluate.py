@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from router_models.metrics import apgr, cpt, interval, oracle, resamples
+from router_models.metrics import apgr, cpt, drawn_apgr, interval, oracle, resamples
 from router_models.routers.random import RandomRouter
 from router_models.table import ScoreTable
 
@@ -42,7 +42,7 @@ def compare(scores: Mapping[str, NDArray[np.float64]], data: ScoreTable, cluster
     every = {**scores, "length": length, "random": coin[:, 0] - coin[:, 1], "oracle": oracle(strong, weak)}
     groups = np.unique(np.array(data.groups), return_inverse=True)[1].astype(np.int64) if clustered else None
     draws = resamples(groups, len(data), DRAWS, SEED)
-    drawn = {name: [apgr(score[d], strong[d], weak[d]) for d in draws] for name, score in every.items()}
+    drawn = {name: drawn_apgr(score, strong, weak, draws) for name, score in every.items()}
     base = apgr(length, strong, weak)
     lines = []
     for name, score in every.items():

@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ _PADDING = b"\0" * 8
 _DIGITS = b"0123456789"
 _UPPER = bytes(range(65, 91))
 _MATH = b"=+^*\\$<>/|"
+_BRACKETS = b"()[]{}"
 _NOT_ASCII = bytes(range(128, 256))
 
 SURFACE = (
@@ -59,6 +62,11 @@ SURFACE = (
     "log_colons",
     "bytes_per_word",
     "other_script_share",
+    "log_brackets",
+    "log_indents",
+    "log_paragraphs",
+    "log_apostrophes",
+    "log_code_words",
 )
 """Names of the surface counts, in the order of `surface`."""
 
@@ -84,6 +92,16 @@ class FeatureSpec:
         if self.head_bytes < 16 or self.tail_bytes < 16:
             raise ValueError("head_bytes and tail_bytes must be at least 16")
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> FeatureSpec:
+        """Read the spec's own keys out of a mapping; missing ones keep their default.
+
+        Raises: TypeError or ValueError when a value is of another form.
+        """
+        numbers = {name: int(options[name]) for name in ("buckets_log2", "head_bytes", "tail_bytes") if name in options}
+        orders = tuple(int(n) for n in options["orders"]) if "orders" in options else cls.orders
+        return cls(orders, **numbers)
+
     @property
     def buckets(self) -> int:
         """Length of the hash table."""
@@ -91,7 +109,7 @@ class FeatureSpec:
 
     def digest(self) -> str:
         """Return the sha256 of everything that fixes the features: spec, constants, surface names."""
-        content = {"spec": asdict(self), "multipliers": _MULTIPLIERS, "surface": SURFACE, "version": 1}
+        content = {"spec": asdict(self), "multipliers": _MULTIPLIERS, "surface": SURFACE, "version": 2}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -154,4 +172,9 @@ class Featurizer:
             log1p(count(b":")),
             size / (spaces + 1),
             (len(window) - len(window.translate(None, _NOT_ASCII))) / size,
+            log1p(len(window) - len(window.translate(None, _BRACKETS))),
+            log1p(count(b"\n ")),
+            log1p(count(b"\n\n")),
+            log1p(count(b"'")),
+            log1p(count(b"return") + count(b"def ") + count(b"import ") + count(b"print(")),
         )

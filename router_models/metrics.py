@@ -7,6 +7,8 @@ PGR(a) >= x. The curve here is exact: every cut point, trapezoids between them, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,12 @@ def apgr(score: Floats, strong: Floats, weak: Floats) -> float:
     """Return the area under the PGR curve; 0.5 for a coin, above 1 only where the strong model is sometimes worse."""
     curve = pgr_curve(score, strong, weak)
     return float(np.trapezoid(curve, dx=1.0 / (len(curve) - 1)))
+
+
+def drawn_apgr(score: Floats, strong: Floats, weak: Floats, draws: Sequence[NDArray[np.int64]]) -> list[float]:
+    """Return APGR on each bootstrap draw; draws on which both models score the same, where it is not defined, are left out."""
+    gap = strong - weak
+    return [apgr(score[d], strong[d], weak[d]) for d in draws if float(gap[d].sum()) != 0.0]
 
 
 def cpt(score: Floats, strong: Floats, weak: Floats, reach: float) -> float:
@@ -74,6 +82,14 @@ def calibration_error(probability: Floats, label: Floats, bins: int = 10) -> tup
         chance = float(label[part].var()) / (len(part) - 1) if len(part) > 1 else 0.0
         squared += weight * (gap * gap - chance)
     return plain, float(np.sqrt(max(squared, 0.0)))
+
+
+def perfect_calibration_band(probability: Floats, bins: int = 10, draws: int = 1000, seed: int = 1) -> float:
+    """Return the 97.5 % quantile of the plain ECE that these probabilities would have if they were exactly true."""
+    rng = np.random.default_rng(seed)
+    drawn = ((rng.uniform(size=len(probability)) < probability).astype(np.float64) for _ in range(draws))
+    found = [calibration_error(probability, label, bins)[0] for label in drawn]
+    return float(np.quantile(found, 0.975))
 
 
 def oracle(strong: Floats, weak: Floats) -> Floats:

@@ -33,6 +33,11 @@ def stem(prompt: str) -> str:
     return _OTHER.sub(" ", question(prompt).lower()).strip()
 
 
+def stem_key(prompt: str) -> int:
+    """Return the first 64 bits of the stem's sha256: what an artifact keeps of the questions that it was trained on."""
+    return int.from_bytes(hashlib.sha256(stem(prompt).encode()).digest()[:8], "big")
+
+
 def fold(prompt: str) -> int:
     """Return the fold 0..4 of a prompt: sha256(stem) mod 5."""
     return int(hashlib.sha256(stem(prompt).encode()).hexdigest(), 16) % FOLDS

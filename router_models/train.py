@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import WIN_LABEL
-from router_models.card import SAMPLE_ROWS_MAX, SCHEMA_VERSION, Card, Golden, Source
-from router_models.metrics import apgr, brier, calibration_error, cpt, interval, resamples
+from router_models.card import SAMPLE_ROWS_MAX, SCHEMA_VERSION, Card, Golden, Source, win_rates
+from router_models.embedding import Embedders
+from router_models.metrics import apgr, brier, cpt, drawn_apgr, interval, resamples
 from router_models.recipe import Recipe
 from router_models.routers.base import FamilyRouter, Rows
 from router_models.routers.registry import FITTERS
-from router_models.split import FOLDS, fold
+from router_models.split import FOLDS, fold, stem_key
 from router_models.table import ScoreTable
 
 GOLDEN_PROMPTS = (
@@ -49,7 +50,9 @@ class Trained:
     """Qualities of the training rows by models that did not see them, shape (rows, models)."""
 
 
-def train(recipe: Recipe, data: ScoreTable, sources: Sequence[Source], say: Callable[[str], None]) -> Trained:
+def train(
+    recipe: Recipe, data: ScoreTable, sources: Sequence[Source], say: Callable[[str], None], embedders: Embedders | None = None
+) -> Trained:
     """Train the recipe on every row of `data` (held-out folds must be gone already).
 
     Args:
@@ -63,7 +66,7 @@ def train(recipe: Recipe, data: ScoreTable, sources: Sequence[Source], say: Call
     if len(present) < 2:
         raise ValueError("needs rows in at least two folds of the question stem to calibrate honestly")
     say(f"features of {len(data)} prompts")
-    fitter = FITTERS[recipe.kind](data, recipe.options)
+    fitter = FITTERS[recipe.kind](data, recipe.options, embedders or {})
     parts: list[tuple[Rows, NDArray[np.float64]]] = []
     for k in present:
         say(f"cross-fit without fold {k}")
@@ -90,28 +93,31 @@ def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDAr
         gain_knots=router.gain_knots(),
         sample=held_out[picked],
         score_quantiles=(),
-        golden=tuple(Golden(prompt, router.quality_one(prompt)) for prompt in GOLDEN_PROMPTS),
+        golden=tuple(Golden(prompt, router.signals(prompt), router.quality_one(prompt)) for prompt in GOLDEN_PROMPTS),
         metrics={},
         data=tuple(sources),
         feature_hash=router.feature_hash(),
         options=router.options(),
         recipe=recipe.to_json(),
         arrays_sha256="",
+        stems=np.unique(np.array([stem_key(prompt) for prompt in data.prompts], dtype=np.uint64)),
     )
     values = {name: getattr(draft, name) for name in draft.__dataclass_fields__ if not name.startswith("_")}
     if draft.gain_knots:
-        win = np.array([draft.win_rate(float(q[0] - q[1])) for q in held_out])
+        win = win_rates(draft, held_out)
         values["score_quantiles"] = tuple(np.quantile(win, np.linspace(0.0, 1.0, 101)).tolist())
         values["metrics"] = {"cross_fit": pair_metrics(win, data)}
     return Card(**values)
 
 
 def pair_metrics(win_rate: NDArray[np.float64], data: ScoreTable) -> dict[str, Any]:
-    """Return rows, APGR with its 95 % interval, CPT(50 %), CPT(80 %), and Brier and calibration errors of the win rate."""
+    """Return rows, APGR with its 95 % interval, CPT(50 %), CPT(80 %) and the win rate's Brier score."""
     strong, weak = data.scores[:, 0], data.scores[:, 1]
     wins = (strong > weak).astype(np.float64)
-    draws = [apgr(win_rate[d], strong[d], weak[d]) for d in resamples(None, len(data), BOOTSTRAP_DRAWS, SEED)]
-    ece, debiased = calibration_error(win_rate, wins)
+    if float((strong - weak).sum()) == 0.0:
+        # Neither model is better: there is no gap to recover, so neither PGR nor CPT exists.
+        return {"rows": len(data), "brier": brier(win_rate, wins)}
+    draws = drawn_apgr(win_rate, strong, weak, resamples(None, len(data), BOOTSTRAP_DRAWS, SEED))
     return {
         "rows": len(data),
         "apgr": apgr(win_rate, strong, weak),
@@ -119,6 +125,4 @@ def pair_metrics(win_rate: NDArray[np.float64], data: ScoreTable) -> dict[str, A
         "cpt_50": cpt(win_rate, strong, weak, 0.5),
         "cpt_80": cpt(win_rate, strong, weak, 0.8),
         "brier": brier(win_rate, wins),
-        "ece_10": ece,
-        "ece_10_debiased": debiased,
     }

@@ -8,41 +8,51 @@ from pathlib import Path
 import numpy as np
 
 from router_models.artifact import builtin, load
-from router_models.data import read_scores
+from router_models.card import win_rates
+from router_models.commands.train import tell_dropped
+from router_models.data import DataError, read_scores
 from router_models.evaluate import compare, table_text
-from router_models.metrics import brier, calibration_error
-from router_models.split import fold
+from router_models.metrics import auc, brier, calibration_error
+from router_models.split import fold, stem_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--artifact", type=Path, help="artifact folder; the builtin one when left out")
-    parser.add_argument("--data", type=Path, required=True, help="Parquet file with columns prompt and score.<model>")
+    parser.add_argument("--data", type=Path, required=True, help=".parquet, .jsonl or .csv with columns prompt and score.<model>")
     parser.add_argument("--strong", help="strong model's name in the data; default: the artifact's")
     parser.add_argument("--weak", help="weak model's name in the data; default: the artifact's")
     parser.add_argument("--fold", type=int, choices=range(5), help="only prompts of this fold of the question stem")
+    parser.add_argument("--unseen-only", action="store_true", help="leave out questions of the training data instead of refusing")
     parser.add_argument("--drop-where", help="leave out rows where this boolean column is true")
     parser.add_argument("--clustered", action="store_true", help="bootstrap whole groups (subjects) instead of rows")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the comparison."""
+    """Print the comparison; refuse data that the artifact was trained on."""
     artifact = load(options.artifact) if options.artifact else builtin()
     card = artifact.card
     strong, weak = options.strong or card.models[0], options.weak or card.models[-1]
     loaded = read_scores(options.data, [strong, weak], options.drop_where)
+    tell_dropped(options.data, loaded)
     table = loaded.table
     if options.fold is not None:
         table = table.take(np.array([i for i, prompt in enumerate(table.prompts) if fold(prompt) == options.fold], dtype=np.int64))
-    for why, rows in loaded.dropped:
-        print(f"left out {rows} rows: {why}")
+    seen = np.isin(np.array([stem_key(prompt) for prompt in table.prompts], dtype=np.uint64), card.stems)
+    if seen.any() and not options.unseen_only:
+        raise DataError(f"{seen.sum()} of {len(seen)} rows ask questions that the artifact was trained on; give --fold or --unseen-only")
+    table = table.take(np.flatnonzero(~seen))
+    if not len(table):
+        raise DataError("no row is left to evaluate on")
     quality = artifact.router.quality(table.prompts)
-    gain = quality[:, 0] - quality[:, -1]
     q_strong, q_weak = table.scores.mean(axis=0)
     print(f"{card.kind} {card.short_id} on {len(table)} rows of {options.data.name}: {strong} {q_strong:.4f}, {weak} {q_weak:.4f}")
-    print(table_text(compare({card.kind: gain}, table, options.clustered)))
-    win = np.array([card.win_rate(float(g)) for g in gain])
+    print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, table, options.clustered)))
+    win = win_rates(card, quality)
     label = (table.scores[:, 0] > table.scores[:, 1]).astype(np.float64)
     ece, debiased = calibration_error(win, label)
-    print(f"win rate: mean {win.mean():.4f} against {label.mean():.4f}, Brier {brier(win, label):.4f}, ECE10 {ece:.4f} ({debiased:.4f})")
+    means, area = f"mean {win.mean():.4f} against {label.mean():.4f}", auc(win, label)
+    print(f"win rate: {means}, AUC {area or 0.5:.4f}, Brier {brier(win, label):.4f}, ECE10 {ece:.4f} ({debiased:.4f} debiased)")
+    novel = np.mean([artifact.router.is_out_of_domain(prompt) for prompt in table.prompts])
+    print(f"out of domain: {novel:.1%}; it {artifact.router.weakness}")
     return 0

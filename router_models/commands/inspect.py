@@ -30,5 +30,6 @@ def run(options: argparse.Namespace) -> int:
         print("win rate -> gain: " + "  ".join(f"{p:.3f} -> {g:+.3f}" for p, g in card.gain_knots))
     if card.score_quantiles:
         print("win rate at quantiles 5/25/50/75/95 %: " + " ".join(f"{card.score_quantiles[q]:.3f}" for q in (5, 25, 50, 75, 95)))
+    print(f"it {artifact.router.weakness}")
     print(f"golden prompts: {len(card.golden)} reproduced; features {card.feature_hash[:12] or 'none'}; recipe {dict(card.recipe)}")
     return 0

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from router_models.artifact import save
 from router_models.card import Source
-from router_models.data import read_scores
+from router_models.data import DataError, Loaded, read_scores, refuse_leak
+from router_models.embedding import Embedder
+from router_models.evaluate import compare, table_text
 from router_models.recipe import Recipe, read_recipe
 from router_models.routers.registry import ROUTERS
 from router_models.split import fold
+from router_models.table import joined
 from router_models.train import train
+
+ALIASES = {"linear": "logistic"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--config", type=Path, help="recipe, e.g. config/routers/default.yaml")
-    parser.add_argument("--kind", choices=sorted(ROUTERS), help="train this router with its defaults instead of a recipe")
-    parser.add_argument("--data", type=Path, required=True, nargs="+", help="Parquet file(s) with columns prompt and score.<model>")
+    parser.add_argument("--kind", choices=sorted([*ROUTERS, *ALIASES]), help="train this router with its defaults instead of a recipe")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help=".parquet, .jsonl or .csv with columns prompt and score.<model>"
+    )
     parser.add_argument("--strong", required=True, help="name of the strong model's score column, without 'score.'")
     parser.add_argument("--weak", required=True, help="name of the weak model's score column")
     parser.add_argument("--hold-out-fold", type=int, choices=range(5), help="leave out this fold of the question stem")
     parser.add_argument("--drop-where", help="leave out rows where this boolean column is true")
+    parser.add_argument("--evaluate", type=Path, help="also evaluate on this file; refused when it shares questions with the training data")
+    parser.add_argument("--embedder", metavar="NAME=MODULE:FUNCTION", help="sentence embedding for kind dense; yours, imported only now")
     parser.add_argument("--out", type=Path, required=True, help="folder to write arrays.npz and card.json to")
 
 
@@ -32,27 +42,55 @@ def run(options: argparse.Namespace) -> int:
     """Train, write the artifact and print its metrics."""
     if (options.config is None) == (options.kind is None):
         raise ValueError("give either --config RECIPE or --kind ROUTER")
-    recipe = read_recipe(options.config) if options.config else Recipe(options.kind)
+    recipe = read_recipe(options.config) if options.config else Recipe(ALIASES.get(options.kind, options.kind))
     hold_out = recipe.hold_out_fold if options.hold_out_fold is None else options.hold_out_fold
-    drop_where = options.drop_where or recipe.drop_where
-    recipe = Recipe(recipe.kind, recipe.options, drop_where, hold_out, recipe.licences)
-    if len(options.data) != 1:
-        raise ValueError("one data file at a time in this version")
-    path: Path = options.data[0]
-    loaded = read_scores(path, [options.strong, options.weak], drop_where)
-    for why, rows in loaded.dropped:
-        print(f"left out {rows} rows: {why}")
-    table = loaded.table
-    if hold_out is not None:
-        keep = np.array([i for i, prompt in enumerate(table.prompts) if fold(prompt) != hold_out], dtype=np.int64)
-        print(f"left out {len(table) - len(keep)} rows: fold {hold_out} is held out")
-        table = table.take(keep)
-    source = Source(path.name, loaded.sha256, recipe.licences.get(path.name, "not stated"), len(table))
-    trained = train(recipe, table, [source], print)
+    recipe = Recipe(recipe.kind, recipe.options, options.drop_where or recipe.drop_where, hold_out, recipe.licences)
+    models = [options.strong, options.weak]
+    tables, sources = [], []
+    for path in options.data:
+        loaded = read_scores(path, models, recipe.drop_where)
+        tell_dropped(path, loaded)
+        table = loaded.table
+        if hold_out is not None:
+            keep = np.array([i for i, prompt in enumerate(table.prompts) if fold(prompt) != hold_out], dtype=np.int64)
+            print(f"{path.name}: left out {len(table) - len(keep)} rows: fold {hold_out} is held out")
+            table = table.take(keep)
+        tables.append(table)
+        sources.append(Source(path.name, loaded.sha256, recipe.licences.get(path.name, "not stated"), len(table)))
+    everything = joined(tables)
+    unseen = read_scores(options.evaluate, models, recipe.drop_where).table if options.evaluate else None
+    if unseen is not None:
+        refuse_leak(everything.prompts, unseen.prompts, options.evaluate.name)
+    trained = train(recipe, everything, sources, print, embedders(options.embedder))
     card = save(options.out, trained.card, trained.router.arrays())
     size = sum(f.stat().st_size for f in options.out.iterdir() if f.is_file())
     print(f"wrote {options.out}: {card.kind} {card.short_id}, {size / 1e6:.2f} MB")
     print(f"it {trained.router.weakness}")
     for name, value in card.metrics.get("cross_fit", {}).items():
         print(f"  {name}: {value}")
+    if unseen is not None:
+        quality = trained.router.quality(unseen.prompts)
+        print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, unseen)))
     return 0
+
+
+def tell_dropped(path: Path, loaded: Loaded) -> None:
+    """Print how many rows were left out for which reason, and where the first of each stands."""
+    for why, rows in loaded.dropped().items():
+        first = next(row.line for row in loaded.bad if row.reason == why)
+        print(f"{path.name}: left out {rows} rows: {why} (first: line {first})")
+
+
+def embedders(spec: str | None) -> dict[str, Embedder]:
+    """Import the function that the user named on the command line.
+
+    Raises: DataError when it cannot be found.
+    """
+    if spec is None:
+        return {}
+    name, _, target = spec.partition("=")
+    module, _, function = target.partition(":")
+    try:
+        return {name: getattr(import_module(module), function)}
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise DataError(f"--embedder {spec!r} cannot be imported ({exc}); write NAME=MODULE:FUNCTION") from exc

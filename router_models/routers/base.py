@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from router_models.calibration import Knots
+from router_models.calibration import Calibration, Knots, ManyCalibration, ManyQualities, PairCalibration, PairQualities
+from router_models.embedding import Embedders
 from router_models.table import ScoreTable
 
+Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 Rows = NDArray[np.int64]
 """Row numbers of a ScoreTable."""
@@ -20,8 +22,8 @@ Rows = NDArray[np.int64]
 class FamilyRouter(ABC):
     """A router with a constructor from stored arrays and options.
 
-    Subclasses answer one prompt at a time in `quality_one`; `quality` loops over it, which keeps both equal to the last bit and is
-    still beyond 50,000 prompts a second where one answer costs less than 20 us.
+    Subclasses answer one prompt at a time; `quality` loops over that, which keeps both equal to the last bit and is still beyond 50,000
+    prompts a second where one answer costs less than 20 us.
     """
 
     kind: ClassVar[str]
@@ -42,11 +44,15 @@ class FamilyRouter(ABC):
         """Return the quality of each model for one prompt, Python floats in [0, 1]."""
         return self.combine(self.signals(prompt))
 
-    def quality(self, prompts: Sequence[str]) -> NDArray[np.float64]:
+    def quality(self, prompts: Sequence[str]) -> Floats:
         """Return qualities, float64, shape (len(prompts), len(models))."""
         if not prompts:
             return np.empty((0, len(self.models)), dtype=np.float64)
         return np.array([self.quality_one(prompt) for prompt in prompts], dtype=np.float64)
+
+    def is_out_of_domain(self, prompt: str) -> bool:
+        """Tell whether the prompt is unlike the training data; routers that cannot tell say no."""
+        return False
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -66,21 +72,59 @@ class FamilyRouter(ABC):
 
     @classmethod
     @abstractmethod
-    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays) -> Self:
+    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
         """Build the router from what `arrays` and `options` returned.
 
+        Args:
+            embedders: sentence embeddings that the caller brings along, by name; only `dense` asks for one.
         Raises: KeyError, TypeError or ValueError when they do not fit together.
         """
+
+
+class CalibratedRouter(FamilyRouter):
+    """A router whose signals are one raw quality in [0, 1] per model, made honest by knots."""
+
+    def __init__(self, models: tuple[str, ...], calibration: Calibration) -> None:
+        if isinstance(calibration, PairCalibration) != (len(models) == 2):
+            raise ValueError(f"{len(models)} models and a {type(calibration).__name__} do not fit")
+        if isinstance(calibration, ManyCalibration) and len(calibration.raw) != len(models):
+            raise ValueError(f"{len(models)} models and knots for {len(calibration.raw)}")
+        self.models = models
+        self.calibration = calibration
+        self._pair = PairQualities(calibration) if isinstance(calibration, PairCalibration) else None
+        self._many = ManyQualities(calibration) if isinstance(calibration, ManyCalibration) else None
+
+    def combine(self, signals: tuple[float, ...]) -> tuple[float, ...]:
+        """Return calibrated qualities; for two models their difference is a strictly increasing function of the raw difference."""
+        if self._pair is not None:
+            strong, weak = signals
+            return self._pair(strong - weak, 0.5 * (strong + weak))
+        assert self._many is not None
+        return self._many(signals)
+
+    def gain_knots(self) -> Knots:
+        """Return the pair's knots."""
+        return self.calibration.gain_knots() if isinstance(self.calibration, PairCalibration) else ()
+
+    def options(self) -> dict[str, Any]:
+        """Return the knots."""
+        return {"calibration": self.calibration.to_json()}
+
+
+def stored_calibration(models: tuple[str, ...], options: Mapping[str, Any]) -> Calibration:
+    """Read the knots that `CalibratedRouter.options` stored."""
+    content = options["calibration"]
+    return PairCalibration.from_json(content) if len(models) == 2 else ManyCalibration.from_json(content)
 
 
 class Fit(Protocol):
     """A model fitted on some rows, not yet calibrated."""
 
-    def signals(self, rows: Rows) -> NDArray[np.float64]:
+    def signals(self, rows: Rows) -> Floats:
         """Return the router's signals for rows of the table, one row each."""
         ...
 
-    def router(self, signals: NDArray[np.float64], rows: Rows) -> FamilyRouter:
+    def router(self, signals: Floats, rows: Rows) -> FamilyRouter:
         """Calibrate on signals of rows that were held out when they were computed, and return the router that serves."""
         ...
 
@@ -88,8 +132,17 @@ class Fit(Protocol):
 class Fitter(Protocol):
     """Learns from rows of one table; what can be computed once per table is computed by the constructor."""
 
-    def __init__(self, data: ScoreTable, options: Mapping[str, Any]) -> None: ...
+    def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None: ...
 
     def fit(self, rows: Rows) -> Fit:
         """Fit on the given rows only."""
         ...
+
+
+def check_options(kind: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse options that a fitter would ignore.
+
+    Raises: ValueError naming them and the known ones.
+    """
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"unknown options {unknown} of {kind}; it knows {sorted(known)}")

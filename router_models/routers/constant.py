@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import Knots
-from router_models.routers.base import Arrays, FamilyRouter, Rows
+from router_models.embedding import Embedders
+from router_models.routers.base import Arrays, FamilyRouter, Rows, check_options
 from router_models.table import ScoreTable
 
 EDGE = 1e-3
@@ -60,7 +61,7 @@ class ConstantRouter(FamilyRouter):
         return {"qualities": list(self._qualities), "win_rate": self._win_rate}
 
     @classmethod
-    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays) -> Self:
+    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
         """Build from stored options."""
         return cls(models, tuple(float(q) for q in options["qualities"]), float(options["win_rate"]))
 
@@ -68,9 +69,8 @@ class ConstantRouter(FamilyRouter):
 class ConstantFitter:
     """Takes the means of the training rows."""
 
-    def __init__(self, data: ScoreTable, options: Mapping[str, Any]) -> None:
-        if options:
-            raise ValueError(f"constant has no options, not {sorted(options)}")
+    def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None:
+        check_options("constant", options, [])
         self._data = data
 
     def fit(self, rows: Rows) -> ConstantFit:

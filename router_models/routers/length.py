@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import Knots, PairCalibration, PairQualities, fit_pair
-from router_models.routers.base import Arrays, FamilyRouter, Rows
+from router_models.embedding import Embedders
+from router_models.routers.base import Arrays, FamilyRouter, Rows, check_options
 from router_models.table import ScoreTable
 
 SCORE_RANGE = (0.0, 30.0)
@@ -65,7 +66,7 @@ class LengthRouter(FamilyRouter):
         return {"calibration": self._calibration.to_json(), "level": self._level}
 
     @classmethod
-    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays) -> Self:
+    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
         """Build from stored options."""
         return cls(models, PairCalibration.from_json(options["calibration"]), float(options["level"]))
 
@@ -73,9 +74,8 @@ class LengthRouter(FamilyRouter):
 class LengthFitter:
     """Has no weights to learn; only the knots are fitted."""
 
-    def __init__(self, data: ScoreTable, options: Mapping[str, Any]) -> None:
-        if options:
-            raise ValueError(f"length has no options, not {sorted(options)}")
+    def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None:
+        check_options("length", options, [])
         self._data = data
         self._logs = np.log1p(np.array([len(prompt) for prompt in data.prompts], dtype=np.float64)).reshape(-1, 1)
 

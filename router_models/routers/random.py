@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import Knots
-from router_models.routers.base import Arrays, FamilyRouter, Rows
+from router_models.embedding import Embedders
+from router_models.routers.base import Arrays, FamilyRouter, Rows, check_options
 from router_models.table import ScoreTable
 
 
@@ -56,7 +57,7 @@ class RandomRouter(FamilyRouter):
         return {"seed": self._seed, "qualities": list(self._means)}
 
     @classmethod
-    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays) -> Self:
+    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
         """Build from stored options."""
         strong, weak = options["qualities"]
         return cls(models, int(options["seed"]), (float(strong), float(weak)))
@@ -65,7 +66,8 @@ class RandomRouter(FamilyRouter):
 class RandomFitter:
     """Takes the mean qualities of the training rows."""
 
-    def __init__(self, data: ScoreTable, options: Mapping[str, Any]) -> None:
+    def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None:
+        check_options("random", options, ["seed"])
         self._data, self._seed = data, int(options.get("seed", 0))
 
     def fit(self, rows: Rows) -> RandomFit:

@@ -19,7 +19,7 @@ from router_models.train import train
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory, table: ScoreTable) -> Path:
     folder = tmp_path_factory.mktemp("artifact")
-    trained = train(Recipe("linear", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
+    trained = train(Recipe("logistic", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
     save(folder, trained.card, trained.router.arrays())
     return folder
 
@@ -49,12 +49,12 @@ def edit_arrays(folder: Path, **changes: Any) -> None:
 
 
 def test_a_saved_router_answers_as_before(saved: Path, table: ScoreTable):
-    trained = train(Recipe("linear", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
+    trained = train(Recipe("logistic", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
     assert np.array_equal(load(saved).router.quality(table.prompts), trained.router.quality(table.prompts))
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, table: ScoreTable, tmp_path: Path):
-    trained = train(Recipe("linear", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
+    trained = train(Recipe("logistic", {"buckets_log2": 8, "orders": [4]}), table, [], lambda _: None)
     save(tmp_path, trained.card, trained.router.arrays())
     for name in ("arrays.npz", "card.json"):
         assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
@@ -103,9 +103,9 @@ CARD_FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], Any], bool, str]] = {
     "golden of another form": (lambda c: c.update(golden=[3]), True, "inconsistent"),
     "gain knots fall": (lambda c: c.update(gain_knots=[[0, 0.5], [1, 0.1]]), True, "inconsistent"),
     "gain knots stop early": (lambda c: c.update(gain_knots=[[0, 0.0], [0.9, 0.1]]), True, "inconsistent"),
-    "buckets too many": (lambda c: c["options"].update(buckets_log2=60), True, "inconsistent"),
-    "buckets other": (lambda c: c["options"].update(buckets_log2=9), True, "inconsistent"),
-    "orders empty": (lambda c: c["options"].update(orders=[]), True, "inconsistent"),
+    "buckets too many": (lambda c: c["options"]["features"].update(buckets_log2=60), True, "inconsistent"),
+    "buckets other": (lambda c: c["options"]["features"].update(buckets_log2=9), True, "inconsistent"),
+    "orders empty": (lambda c: c["options"]["features"].update(orders=[]), True, "inconsistent"),
     "calibration gone": (lambda c: c["options"].pop("calibration"), True, "lacks"),
     "calibration falls": (lambda c: c["options"]["calibration"]["win_rate"].reverse(), True, "inconsistent"),
     "options of another form": (lambda c: c.update(options=None), True, "inconsistent"),
@@ -141,6 +141,10 @@ ARRAY_FORGERIES: dict[str, dict[str, Any]] = {
     "text for numbers": {"intercept": np.array(["a", "b"])},
     "sample out of range": {"sample": np.full((5, 2), 1.5)},
     "sample of another width": {"sample": np.zeros((5, 3))},
+    "novelty of another shape": {"novelty_whiten": np.zeros((3, 3))},
+    "novelty limit of zero": {"novelty_limit": np.array([0.0])},
+    "question keys missing": {"stems": None},
+    "question keys as floats": {"stems": np.zeros(3)},
     "sample too long": {"sample": np.zeros((2001, 2))},
     "other weights": {"intercept": np.array([5.0, -5.0])},
 }

@@ -13,7 +13,7 @@ from router_models.train import train
 def test_a_card_survives_the_round_trip_through_json(table: ScoreTable):
     card = train(Recipe("length"), table, [], lambda _: None).card
     content = card.to_json()
-    again = read_card(content, card.sample)
+    again = read_card(content, card.sample, card.stems)
     assert again.to_json() == content and again.artifact_id == content_hash(content)
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -6,53 +7,119 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from router_models.data import DataError, read_scores
+from router_models.data import BadRow, DataError, model_names, read_prompts, read_scores, refuse_leak
+
+ROWS: list[dict[str, Any]] = [
+    {"prompt": "a", "group": "x", "bad": False, "score.s": 1.0, "score.w": 0.0},
+    {"prompt": "b", "group": None, "bad": False, "score.s": 0.0, "score.w": 0.5},
+    {"prompt": "c", "group": "y", "bad": True, "score.s": 1.0, "score.w": 1.0},
+    {"prompt": "d", "group": "y", "bad": False, "score.s": None, "score.w": 1.0},
+]
 
 
-def write(path: Path, **columns: Any) -> Path:
-    parquet.write_table(pa.table(columns), path)
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write the same rows as Parquet, JSONL or CSV."""
+    names = list(rows[0])
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.table({name: [row[name] for row in rows] for name in names}), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        text = [",".join(names)] + [",".join("" if row[n] is None else str(row[n]) for n in names) for row in rows]
+        path.write_text("\n".join(text) + "\n")
     return path
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return write(
-        tmp_path / "d.parquet",
-        prompt=["a", "b", "c", "d"],
-        group=["x", None, "y", "y"],
-        bad=[False, False, True, False],
-        **{"score.s": [1.0, 0.0, 1.0, None], "score.w": [0.0, 0.5, 1.0, 1.0]},
-    )
+@pytest.fixture(params=["parquet", "jsonl", "csv"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return write(tmp_path / f"d.{request.param}", ROWS)
 
 
-def test_columns_follow_the_order_of_the_models_asked_for(file: Path):
+def test_every_format_gives_the_same_table_in_the_order_of_the_models_asked_for(file: Path):
     table = read_scores(file, ["w", "s"]).table
     assert table.models == ("w", "s") and table.scores.tolist() == [[0.0, 1.0], [0.5, 0.0], [1.0, 1.0]]
-    assert list(table.groups) == ["x", "", "y"]
+    assert list(table.groups) == ["x", "", "y"] and table.weights is not None and table.weights.tolist() == [1.0] * 3
 
 
-def test_what_is_left_out_is_counted_with_its_reason(file: Path):
+def test_what_is_left_out_is_reported_with_line_and_reason(file: Path):
     loaded = read_scores(file, ["s", "w"], drop_where="bad")
+    header = file.suffix == ".csv"
     assert list(loaded.table.prompts) == ["a", "b"]
-    assert loaded.dropped == (("bad is true", 1), ("a score is missing", 1))
+    assert loaded.bad == (BadRow(3 + header, "bad is true"), BadRow(4 + header, "a score is missing"))
+    assert loaded.dropped() == {"bad is true": 1, "a score is missing": 1}
     assert loaded.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_prompts_alone_keep_the_row_order(file: Path):
+    assert read_prompts(file) == ["a", "b", "c", "d"]
+    assert model_names(file) == ["s", "w"]
 
 
 def test_a_missing_model_is_answered_with_the_models_there_are(file: Path):
     with pytest.raises(DataError, match=r"score\.gpt.*models in it: \['s', 'w'\]"):
         read_scores(file, ["gpt", "w"])
+    with pytest.raises(DataError, match="no column 'nothing'"):
+        read_scores(file, ["s", "w"], drop_where="nothing")
 
 
-def test_a_score_out_of_range_names_its_row(tmp_path: Path):
-    path = write(tmp_path / "d.parquet", prompt=["a", "b"], **{"score.s": [1.0, 1.5], "score.w": [0.0, 0.0]})
-    with pytest.raises(DataError, match="row 1 has a score outside"):
-        read_scores(path, ["s", "w"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"score.s": 1.5}, "a score lies outside 0..1"),
+        ({"score.s": "high"}, "a score is missing"),
+        ({"score.s": float("nan")}, "a score is missing"),
+        ({"prompt": None}, "prompt is missing"),
+        ({"prompt": 3}, "prompt is missing"),
+        ({"weight": -1}, "weight is not a positive number"),
+        ({"weight": "much"}, "weight is not a positive number"),
+    ],
+)
+def test_a_bad_row_is_left_out_and_said_so(tmp_path: Path, change: dict[str, Any], reason: str):
+    loaded = read_scores(write(tmp_path / "d.jsonl", [ROWS[0], {**ROWS[1], **change}]), ["s", "w"])
+    assert len(loaded.table) == 1 and loaded.bad == (BadRow(2, reason),)
 
 
-def test_a_file_that_is_no_parquet_or_has_no_complete_row_is_refused(tmp_path: Path):
-    (tmp_path / "x.parquet").write_text("hello")
+def test_preference_pairs_become_scores_of_one_and_zero_and_halves(tmp_path: Path):
+    rows = [
+        {"prompt": "1", "model_a": "s", "model_b": "w", "winner": "model_a"},
+        {"prompt": "2", "model_a": "w", "model_b": "s", "winner": "model_a"},
+        {"prompt": "3", "model_a": "w", "model_b": "s", "winner": "s"},
+        {"prompt": "4", "model_a": "w", "model_b": "s", "winner": "tie"},
+        {"prompt": "5", "model_a": "w", "model_b": "other", "winner": "tie"},
+        {"prompt": "6", "model_a": "w", "model_b": "s", "winner": "nobody"},
+    ]
+    loaded = read_scores(write(tmp_path / "p.csv", rows), ["s", "w"])
+    assert loaded.table.scores.tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]
+    assert [row.reason for row in loaded.bad] == ["the pair is of other models", "winner is not model_a, model_b or tie"]
+
+
+def test_costs_are_read_when_asked_for(tmp_path: Path):
+    rows = [{**ROWS[0], "cost.s": 0.01, "cost.w": 0.001}, {**ROWS[1], "cost.s": None, "cost.w": 0.002}]
+    loaded = read_scores(write(tmp_path / "d.parquet", rows), ["s", "w"], with_costs=True)
+    assert loaded.table.costs is not None and loaded.table.costs.tolist() == [[0.01, 0.001]]
+    assert loaded.dropped() == {"a cost is missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("d.parquet", "hello", "Parquet"),
+        ("d.jsonl", '{"prompt": "a"\n', "d.jsonl:1: not JSON"),
+        ("d.jsonl", "[1]\n", "d.jsonl:1: not an object"),
+        ("d.csv", 'prompt,score.s,score.w\n"a"b,1,0\n', r"d.csv:\d: not CSV"),
+        ("d.xml", "<a/>", "cannot tell the format"),
+        ("d.jsonl", '{"prompt": 3, "score.s": 1, "score.w": 0}\n', "no row"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_line_and_reason(tmp_path: Path, name: str, text: str, says: str):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_scores(tmp_path / name, ["s", "w"])
     with pytest.raises(DataError, match="cannot be read"):
-        read_scores(tmp_path / "x.parquet", ["s", "w"])
-    path = write(tmp_path / "d.parquet", prompt=["a"], **{"score.s": pa.array([None], pa.float64()), "score.w": [0.0]})
-    with pytest.raises(DataError, match="no row"):
-        read_scores(path, ["s", "w"])
+        read_scores(tmp_path / "none.jsonl", ["s", "w"])
+
+
+def test_questions_of_the_training_data_are_refused_in_an_evaluation():
+    refuse_leak(["What is x?\nA. 1\nB. 2"], ["What is y?\nA. 1\nB. 2"], "eval")
+    with pytest.raises(DataError, match="eval: 1 rows ask questions of the training data"):
+        refuse_leak(["What is x?\nA. 1\nB. 2"], ["what  IS x?\nA. 7\nB. 8"], "eval")

@@ -10,8 +10,8 @@ SMALL = {"buckets_log2": 10, "orders": [4]}
 
 
 def test_a_linear_router_finds_the_words_that_matter_and_its_card_says_how_well(table: ScoreTable):
-    trained = train(Recipe("linear", SMALL), table, [Source("made-up", "0" * 64, "MIT", len(table))], lambda _: None)
-    asked = "Question 9: tell me about the {} of number 99, please?"
+    trained = train(Recipe("logistic", SMALL), table, [Source("made-up", "0" * 64, "MIT", len(table))], lambda _: None)
+    asked = "Question 123: tell me about the {} of number 456, please?"
     easy, hard = trained.router.quality([asked.format("lunch"), asked.format("theorem")])
     assert hard[0] - hard[1] > easy[0] - easy[1] + 0.2
     metrics = trained.card.metrics["cross_fit"]
@@ -28,7 +28,7 @@ def test_the_baselines_train_on_the_same_table(table: ScoreTable, kind: str):
 
 
 def test_training_twice_gives_the_same_weights(table: ScoreTable):
-    first, again = (train(Recipe("linear", SMALL), table, [], lambda _: None) for _ in range(2))
+    first, again = (train(Recipe("logistic", SMALL), table, [], lambda _: None) for _ in range(2))
     assert all(np.array_equal(first.router.arrays()[k], again.router.arrays()[k]) for k in first.router.arrays())
     assert first.card.to_json() == again.card.to_json()
 
@@ -37,7 +37,7 @@ def test_an_unknown_router_or_option_is_named(table: ScoreTable):
     with pytest.raises(ValueError, match="unknown router 'magic'"):
         train(Recipe("magic"), table, [], print)
     with pytest.raises(ValueError, match="depth"):
-        train(Recipe("linear", {"depth": 3}), table, [], print)
+        train(Recipe("logistic", {"depth": 3}), table, [], print)
 
 
 def test_one_question_only_cannot_be_calibrated(table: ScoreTable):
@@ -49,4 +49,11 @@ def test_one_question_only_cannot_be_calibrated(table: ScoreTable):
 def test_pair_metrics_of_a_score_that_knows_everything_are_best(table: ScoreTable):
     wins = (table.scores[:, 0] > table.scores[:, 1]).astype(float)
     best = pair_metrics(wins, table)
-    assert best["brier"] == 0.0 and best["apgr"] > 0.9 and best["ece_10"] == 0.0
+    assert best["brier"] == 0.0 and best["apgr"] > 0.9
+
+
+def test_models_that_are_equally_good_can_be_trained_on_but_have_no_apgr():
+    scores = np.array([[1.0, 0.0], [0.0, 1.0]] * 30)
+    equal = ScoreTable(("s", "w"), [f"prompt {i}" for i in range(60)], [""] * 60, scores)
+    metrics = train(Recipe("length"), equal, [], lambda _: None).card.metrics["cross_fit"]
+    assert "apgr" not in metrics and metrics["rows"] == 60

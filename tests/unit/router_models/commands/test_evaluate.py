@@ -28,3 +28,16 @@ def test_the_builtin_beats_a_coin_on_the_fold_it_never_saw(capsys: pytest.Captur
     assert main(["evaluate", "--data", str(file), "--fold", "0", "--drop-where", "routellm_excluded"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(builtin().card.kind + "  "))
     assert float(line.split()[1]) > 0.62
+
+
+def test_questions_of_the_training_data_are_refused_or_left_out(tmp_path: Path, table: ScoreTable, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "d.parquet"
+    columns = {"prompt": list(table.prompts), "score.s": table.scores[:, 0], "score.w": table.scores[:, 1]}
+    parquet.write_table(pa.table(columns), path)
+    out, names = str(tmp_path / "a"), ["--strong", "s", "--weak", "w"]
+    assert main(["train", "--kind", "length", "--data", str(path), *names, "--hold-out-fold", "0", "--out", out]) == 0
+    assert main(["evaluate", "--artifact", out, "--data", str(path)]) == 2
+    assert "that the artifact was trained on" in capsys.readouterr().err
+    assert main(["evaluate", "--artifact", out, "--data", str(path), "--unseen-only"]) == 0
+    assert main(["evaluate", "--artifact", out, "--data", str(path), "--fold", "0"]) == 0
+    assert main(["evaluate", "--artifact", out, "--data", str(path), "--fold", "1", "--unseen-only"]) == 2

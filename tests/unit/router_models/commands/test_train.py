@@ -24,7 +24,7 @@ def test_training_writes_an_artifact_that_loads(file: Path, tmp_path: Path, kind
         main(["train", "--kind", kind, "--data", str(file), "--strong", "s", "--weak", "w", "--out", str(out), "--hold-out-fold", "0"]) == 0
     )
     artifact = load(out)
-    assert artifact.card.kind == kind and artifact.card.models == ("s", "w")
+    assert artifact.card.kind == {"linear": "logistic"}.get(kind, kind) and artifact.card.models == ("s", "w")
     printed = capsys.readouterr().out
     assert artifact.card.short_id in printed and "fold 0 is held out" in printed
     assert artifact.card.data[0].rows < 600 and artifact.card.data[0].licence == "not stated"
@@ -40,3 +40,29 @@ def test_an_unknown_model_is_one_line_on_stderr(file: Path, tmp_path: Path, caps
     assert main(["train", "--kind", "length", "--data", str(file), "--strong", "x", "--weak", "w", "--out", str(tmp_path / "o")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "models in it" in error
+
+
+def test_training_files_that_share_questions_with_the_evaluation_file_are_refused(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    common = ["train", "--kind", "length", "--data", str(file), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
+    assert main([*common, "--evaluate", str(file)]) == 2
+    assert "ask questions of the training data" in capsys.readouterr().err and not (tmp_path / "o").exists()
+    other = tmp_path / "e.csv"
+    other.write_text("prompt,score.s,score.w\n" + "".join(f"unseen {'x' * i} {i},{i % 2},{i % 3 == 0:d}\n" for i in range(50)))
+    assert main([*common, "--evaluate", str(other)]) == 0
+    assert "oracle" in capsys.readouterr().out
+
+
+def test_several_files_are_joined_and_named_on_the_card(file: Path, tmp_path: Path):
+    more = tmp_path / "m.jsonl"
+    more.write_text('{"prompt": "one more", "score.s": 1, "score.w": 0}\n')
+    out = tmp_path / "o"
+    assert main(["train", "--kind", "length", "--data", str(file), str(more), "--strong", "s", "--weak", "w", "--out", str(out)]) == 0
+    assert [(d.file, d.rows) for d in load(out).card.data] == [("d.parquet", 600), ("m.jsonl", 1)]
+
+
+def test_an_embedder_that_cannot_be_imported_is_named(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    common = ["train", "--kind", "length", "--data", str(file), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
+    assert main([*common, "--embedder", "x=no_such_module:f"]) == 2
+    assert "NAME=MODULE:FUNCTION" in capsys.readouterr().err

@@ -33,5 +33,5 @@ def test_a_quality_outside_0_to_1_or_missing_is_refused():
 
 def test_what_is_stored_restores_the_same_router():
     router = ConstantRouter(("s", "w"), (0.8, 0.6), 0.3)
-    again = ConstantRouter.restore(router.models, router.options(), router.arrays())
+    again = ConstantRouter.restore(router.models, router.options(), router.arrays(), {})
     assert again.quality_one("x") == router.quality_one("x") and again.gain_knots() == router.gain_knots()

@@ -24,10 +24,10 @@ def test_fitting_learns_how_much_length_is_worth():
     prompts = ["x" * int(n) for n in rng.integers(1, 500, 2000)]
     weak = np.array([float(rng.uniform() < (0.9 if len(p) < 250 else 0.3)) for p in prompts])
     data = ScoreTable(("s", "w"), prompts, [""] * 2000, np.column_stack([np.full(2000, 1.0), weak]))
-    fitter, rows = LengthFitter(data, {}), np.arange(2000)
+    fitter, rows = LengthFitter(data, {}, {}), np.arange(2000)
     router = fitter.fit(rows).router(fitter.signals(rows), rows)
     short, long = router.quality(["x" * 100, "x" * 400])
     assert short[0] - short[1] == pytest.approx(0.1, abs=0.05)
     assert long[0] - long[1] == pytest.approx(0.7, abs=0.07)
-    again = LengthRouter.restore(router.models, router.options(), router.arrays())
+    again = LengthRouter.restore(router.models, router.options(), router.arrays(), {})
     assert again.quality_one("x" * 77) == router.quality_one("x" * 77)

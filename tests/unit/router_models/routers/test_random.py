@@ -24,4 +24,4 @@ def test_means_at_the_edge_leave_no_room_and_are_refused():
 
 def test_what_is_stored_restores_the_same_router():
     router = RandomRouter(("s", "w"), 9, (0.6, 0.5))
-    assert RandomRouter.restore(router.models, router.options(), {}).quality_one("y") == router.quality_one("y")
+    assert RandomRouter.restore(router.models, router.options(), {}, {}).quality_one("y") == router.quality_one("y")

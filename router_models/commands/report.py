@@ -1,0 +1,56 @@
+"""`report`: run every experiment of the documentation and write tables (Markdown) and curves (HTML)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from router_models import experiments
+from router_models.experiments import Section
+from router_models.recipe import Recipe, read_recipe
+from router_models.report import html, markdown
+
+FAMILY = ("ridge", "knn", "similarity", "domain_table", "matrix_factorization", "ensemble")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("--config", type=Path, default=Path("config/routers/default.yaml"), help="recipe called 'default' in the tables")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the routing data")
+    parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.html")
+    parser.add_argument("--only", nargs="+", choices=["in-domain", "subjects", "labels", "pairs", "switch", "many"], help="run a part")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run and write; progress goes to stderr."""
+    recipe = read_recipe(options.config)
+    data: Path = options.data
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    family = {kind: Recipe(kind) for kind in FAMILY}
+    some = {kind: family[kind] for kind in ("domain_table", "ensemble")}
+    many = {kind: family[kind] for kind in ("knn", "domain_table", "matrix_factorization", "ridge")}
+    parts: dict[str, Callable[[], list[Section]]] = {
+        "in-domain": lambda: experiments.in_domain(data, recipe, family, say),
+        "subjects": lambda: [experiments.subjects_out(data, recipe, {"ensemble": family["ensemble"]}, say)],
+        "labels": lambda: [experiments.few_labels(data, recipe, {"ensemble": family["ensemble"]}, say)],
+        "pairs": lambda: experiments.other_pairs(data, recipe, some, say),
+        "switch": lambda: experiments.domain_switch(data, recipe, say),
+        "many": lambda: experiments.many_models(data, many, say),
+    }
+    sections = [section for name, part in parts.items() if not options.only or name in options.only for section in part()]
+    made_from = [
+        f"recipe {options.config.name}: {recipe.to_json()}",
+        f"data: {data.name}/*.parquet",
+        "intervals: 95 %, 400 bootstrap draws",
+    ]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "report.md").write_text(markdown(sections, made_from), encoding="utf-8")
+    (options.out / "report.html").write_text(html(sections, made_from), encoding="utf-8")
+    print(markdown(sections, made_from))
+    print(f"wrote {options.out}/report.md and report.html")
+    return 0

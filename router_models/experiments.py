@@ -1,0 +1,341 @@
+"""The experiments behind every figure that the documentation shows; each returns rows of text and the curves to draw.
+
+Outer folds are the five folds of the question stem. Everything that is fitted, knots included, is fitted inside the training folds
+(`train` cross-fits there); nothing is selected on the outer folds. Each experiment leaves the random draws to a fixed seed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_models.calibration import Interpolation
+from router_models.card import win_rates
+from router_models.data import model_names, read_scores
+from router_models.evaluate import Line, compare
+from router_models.frontier import LAMBDAS, Point, aiq, choose, cost_at, fit_frontier, hull, single_points
+from router_models.metrics import apgr, calibration_error, perfect_calibration_band, pgr_curve
+from router_models.quantile import StreamingQuantile
+from router_models.recipe import Recipe
+from router_models.routers.logistic import LogisticRouter
+from router_models.split import fold, stem
+from router_models.table import ScoreTable, joined
+from router_models.train import train
+
+MMLU = "routellm_mmlu_public80"
+MMLU_PAIR = ("gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1")
+PRO_PAIR = ("gemini-1.5-pro-002", "Mixtral-8x7B-Instruct-v0.1")
+MIX_PAIR = ("llama-3.1-nemotron-51b-instruct", "llama-3.1-8b-instruct")
+OTHER_TRAFFIC = (
+    "routerbench_arc_challenge",
+    "routerbench_winograde",
+    "zeroeval_crux",
+    "zeroeval_math_l5",
+    "mmlu_pro_public80",
+    "llmrouter_mix",
+)
+BUDGETS = 61
+"""Mean spends per call at which a router with many models is measured."""
+SUBJECT_PARTS = 10
+LABELS = 1500
+SEEDS = 5
+STREAM_SEEDS = 20
+SWITCH_LABELS = 500
+
+Say = Callable[[str], None]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment's outcome."""
+
+    title: str
+    how: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    curves: Mapping[str, list[Point]] = field(default_factory=dict)
+    """Name -> points (strong share, PGR) or (dollars per 1,000, quality)."""
+    axes: tuple[str, str] = ("", "")
+
+
+def folds_of(table: ScoreTable) -> NDArray[np.int64]:
+    """Return the fold of each row."""
+    return np.array([fold(prompt) for prompt in table.prompts], dtype=np.int64)
+
+
+def outer(recipe: Recipe, table: ScoreTable, parts: NDArray[np.int64]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Train on all parts but one, answer that one, for each part.
+
+    Returns: qualities (n, models), win rates (n,), out-of-domain flags (n,).
+    """
+    quality, win, novel = np.empty(table.scores.shape), np.empty(len(table)), np.zeros(len(table), dtype=bool)
+    for part in np.unique(parts):
+        unseen = np.flatnonzero(parts == part)
+        trained = train(recipe, table.take(np.flatnonzero(parts != part)), [], _silent)
+        prompts = [table.prompts[i] for i in unseen.tolist()]
+        quality[unseen] = trained.router.quality(prompts)
+        win[unseen] = win_rates(trained.card, quality[unseen])
+        novel[unseen] = [trained.router.is_out_of_domain(prompt) for prompt in prompts]
+    return quality, win, novel
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+def _line(line: Line) -> tuple[str, ...]:
+    gain, low, high = line.over_length
+    return (
+        line.name,
+        f"{line.apgr:.3f} [{line.apgr_interval[0]:.3f}, {line.apgr_interval[1]:.3f}]",
+        f"{line.cpt_50:.1%}",
+        f"{line.cpt_80:.1%}",
+        f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]",
+    )
+
+
+PAIR_HEADER = ("router", "APGR [95 %]", "CPT50", "CPT80", "paired gain over length [95 %]")
+
+
+def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> list[Section]:
+    """MMLU, five outer folds: the default beside the family, with cost per prompt; calibration and out-of-domain flags of the default."""
+    table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    parts = folds_of(table)
+    scores, micros = {}, {}
+    default: tuple[Floats, Floats, NDArray[np.bool_]] | None = None
+    for name, one in {"default": recipe, **others}.items():
+        say(f"in domain: {name}")
+        found = outer(one, table, parts)
+        default = default or found
+        scores[name] = found[1]
+        micros[name] = microseconds(one, table)
+    assert default is not None
+    lines = compare(scores, table)
+    rows = tuple((*_line(line), f"{micros[line.name]:.0f} us" if line.name in micros else "") for line in lines)
+    curves = {name: _curve(score, table) for name, score in list(scores.items())[:1]}
+    curves["length"] = _curve(np.array([float(len(p)) for p in table.prompts]), table)
+    strong, weak = table.scores[:, 0], table.scores[:, 1]
+    wins = (strong > weak).astype(np.float64)
+    ece, debiased = calibration_error(default[1], wins)
+    per_model = [calibration_error(default[0][:, m], table.scores[:, m]) for m in range(2)]
+    calibration = (
+        ("win rate", f"{ece:.4f}", f"{debiased:.4f}"),
+        *((f"quality of {name}", f"{e:.4f}", f"{d:.4f}") for name, (e, d) in zip(table.models, per_model)),
+    )
+    novelty = _novelty_section(data, recipe, table, float(default[2].mean()), say)
+    how = f"{len(table)} rows, five outer folds by sha256(stem) mod 5; all fitting, calibration and scaling inside the training folds"
+    return [
+        Section("In domain: MMLU", how, (*PAIR_HEADER, "CPU per prompt"), rows, curves, ("strong share", "PGR")),
+        Section(
+            "Calibration on unseen MMLU folds", "pooled over the outer folds, 10 equal-mass bins", ("what", "ECE", "debiased"), calibration
+        ),
+        novelty,
+    ]
+
+
+def _curve(score: Floats, table: ScoreTable) -> list[Point]:
+    curve = pgr_curve(score, table.scores[:, 0], table.scores[:, 1])
+    at = np.linspace(0, len(curve) - 1, 101).astype(int)
+    return [(float(i) / (len(curve) - 1), float(curve[i])) for i in at]
+
+
+def _novelty_section(data: Path, recipe: Recipe, table: ScoreTable, on_mmlu: float, say: Say) -> Section:
+    say("out of domain")
+    router = train(recipe, table, [], _silent).router
+    rows = [("MMLU, unseen folds (false alarms)", f"{on_mmlu:.1%}", str(len(table)))]
+    for name in OTHER_TRAFFIC:
+        path = data / f"{name}.parquet"
+        prompts = read_scores(path, model_names(path)[:1]).table.prompts
+        rows.append((name, f"{np.mean([router.is_out_of_domain(p) for p in prompts]):.1%}", str(len(prompts))))
+    how = "default trained on MMLU; share of prompts flagged (MMLU-Pro is MMLU with ten options; it is half familiar by construction)"
+    return Section("Out-of-domain flag", how, ("prompts", "flagged", "rows"), tuple(rows))
+
+
+def microseconds(recipe: Recipe, table: ScoreTable, rows: int = 600) -> float:
+    """Return the median CPU microseconds of one answer of a router trained on a part of the table; single thread, warm."""
+    router = train(recipe, table.take(np.arange(0, len(table), 2)), [], _silent).router
+    prompts = list(table.prompts[:rows])
+    taken = []
+    for prompt in prompts:
+        begin = time.perf_counter_ns()
+        router.quality_one(prompt)
+        taken.append(time.perf_counter_ns() - begin)
+    return float(np.median(taken)) / 1e3
+
+
+def subjects_out(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> Section:
+    """MMLU, whole subjects left out, ten groups of subjects; bootstrap by subject."""
+    table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    names = np.random.default_rng(0).permutation(np.unique(np.array(table.groups)))
+    group = {name: i % SUBJECT_PARTS for i, name in enumerate(names.tolist())}
+    parts = np.array([group[g] for g in table.groups], dtype=np.int64)
+    scores = {}
+    for name, one in {"default": recipe, **others}.items():
+        say(f"leave subjects out: {name}")
+        scores[name] = outer(one, table, parts)[1]
+    length = np.log1p([len(p) for p in table.prompts])
+    standard = (scores["default"] - scores["default"].mean()) / scores["default"].std() + (length - length.mean()) / length.std()
+    scores["default + length"] = standard
+    rows = tuple(_line(line) for line in compare(scores, table, clustered=True))
+    how = f"{len(names)} subjects in {SUBJECT_PARTS} groups, answered by models that saw none of the group; intervals draw whole subjects"
+    return Section("Leave-subject-out: MMLU", how, PAIR_HEADER, rows)
+
+
+def few_labels(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> Section:
+    """MMLU with 1,500 labels, the rest as test, mean of five seeds."""
+    table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    rows = []
+    for name, one in {"default": recipe, "length": Recipe("length"), **others}.items():
+        say(f"{LABELS} labels: {name}")
+        areas = []
+        for seed in range(SEEDS):
+            order = np.random.default_rng(seed).permutation(len(table))
+            trained = train(one, table.take(order[:LABELS]), [], _silent)
+            known = {stem(table.prompts[i]) for i in order[:LABELS]}
+            rest = table.take(np.array([i for i in order[LABELS:] if stem(table.prompts[i]) not in known], dtype=np.int64))
+            quality = trained.router.quality(rest.prompts)
+            areas.append(apgr(quality[:, 0] - quality[:, 1], rest.scores[:, 0], rest.scores[:, 1]))
+        rows.append((name, f"{np.mean(areas):.3f}", " ".join(f"{a:.3f}" for a in areas)))
+    return Section(f"{LABELS} labels", f"{SEEDS} seeds; tested on all other questions", ("router", "mean APGR", "each seed"), tuple(rows))
+
+
+def other_pairs(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> list[Section]:
+    """MMLU-Pro and the mix of fourteen tasks, five outer folds, beside a domain table learned from the same rows."""
+    found = []
+    for file, pair in (("mmlu_pro_public80", PRO_PAIR), ("llmrouter_mix", MIX_PAIR)):
+        table = read_scores(data / f"{file}.parquet", pair).table
+        scores = {}
+        for name, one in {"default": recipe, **others}.items():
+            say(f"{file}: {name}")
+            scores[name] = outer(one, table, folds_of(table))[1]
+        rows = tuple(_line(line) for line in compare(scores, table))
+        how = f"{len(table)} rows, {pair[0]} against {pair[1]}, five outer folds"
+        found.append(Section(f"Other traffic: {file}", how, PAIR_HEADER, rows))
+    return found
+
+
+def domain_switch(data: Path, recipe: Recipe, say: Say) -> list[Section]:
+    """Calibration and strong share after traffic switches from MMLU to something else."""
+    say("domain switch")
+    mmlu = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    trained = train(recipe, mmlu, [], _silent)
+    router, card = trained.router, trained.card
+    assert isinstance(router, LogisticRouter)
+    pro = read_scores(data / "mmlu_pro_public80.parquet", PRO_PAIR).table
+    known = {stem(p) for p in mmlu.prompts}
+    fresh = pro.take(np.array([i for i, p in enumerate(pro.prompts) if stem(p) not in known], dtype=np.int64))
+    order = np.random.default_rng(1).permutation(len(fresh))
+    labelled, test = fresh.take(order[:SWITCH_LABELS]), fresh.take(order[SWITCH_LABELS:])
+    again = router.adapted(labelled.prompts, labelled.scores)
+    wins = (test.scores[:, 0] > test.scores[:, 1]).astype(np.float64)
+    rows = []
+    for name, one, knots in (("as trained on MMLU", router, card), (f"adapted with {SWITCH_LABELS} labels", again, None)):
+        quality = one.quality(test.prompts)
+        p = win_rates(knots, quality) if knots is not None else pair_win_rates(one, quality)
+        ece, debiased = calibration_error(p, wins)
+        band = perfect_calibration_band(p)
+        area = apgr(quality[:, 0] - quality[:, 1], test.scores[:, 0], test.scores[:, 1])
+        rows.append((name, f"{ece:.3f}", f"{debiased:.3f}", f"{band:.3f}", f"{area:.3f}"))
+    header = ("router", "ECE", "debiased", "95 % bound of ECE for a perfect predictor", "APGR")
+    how = f"MMLU-Pro questions that are not in MMLU, {len(test)} test rows, {PRO_PAIR[0]} against {PRO_PAIR[1]}"
+    return [Section("Calibration after a switch to MMLU-Pro", how, header, tuple(rows)), _streaming(data, router, card.sample)]
+
+
+def pair_win_rates(router: LogisticRouter, quality: Floats) -> Floats:
+    """Return win rates of qualities by the router's own knots."""
+    knots = router.gain_knots()
+    back = Interpolation([g for _, g in knots], [p for p, _ in knots])
+    return np.array([back(gain) for gain in (quality[:, 0] - quality[:, 1]).tolist()])
+
+
+def _streaming(data: Path, router: LogisticRouter, sample: Floats) -> Section:
+    rows = []
+    start = (sample[:, 0] - sample[:, 1]).tolist()
+    fixed = float(np.quantile(start, 0.7))
+    for name in ("mmlu_pro_public80", "routerbench_arc_challenge", "zeroeval_crux", "llmrouter_mix"):
+        path = data / f"{name}.parquet"
+        prompts = read_scores(path, model_names(path)[:1]).table.prompts
+        quality = router.quality(prompts)
+        gains = quality[:, 0] - quality[:, 1]
+        shares = []
+        for seed in range(STREAM_SEEDS):
+            drawn = np.random.default_rng(seed).choice(gains, 1500, replace=True).tolist()
+            stream = StreamingQuantile(0.3, start=start)
+            taken = [stream.is_strong(gain) for gain in drawn]
+            shares.append(float(np.mean(taken[500:])))
+        rows.append((name, f"{(gains >= fixed).mean():.1%}", f"{np.mean(shares):.1%}", f"{min(shares):.1%} .. {max(shares):.1%}"))
+    header = ("new traffic", "fixed threshold", "streaming, mean", "streaming, range")
+    how = f"target 30 % strong; requests 501-1,500 after a switch from MMLU, {STREAM_SEEDS} seeds, drawn with replacement"
+    return Section("Strong share after a domain switch", how, header, tuple(rows))
+
+
+def many_models(data: Path, recipes: Mapping[str, Recipe], say: Say) -> list[Section]:
+    """ARC and WinoGrande, 11 models with dollars: AIQ beside the zero router and a per-data-set table, together and one by one."""
+    files = ("routerbench_arc_challenge", "routerbench_winograde")
+    models = sorted(set(model_names(data / f"{files[0]}.parquet")) & set(model_names(data / f"{files[1]}.parquet")))
+    tables = [read_scores(data / f"{f}.parquet", models, with_costs=True).table for f in files]
+    both = joined(tables)
+    origin = np.repeat([0, 1], [len(t) for t in tables])
+    return [_many("ARC + WinoGrande", both, origin, recipes, say)] + [
+        _many(f, t, np.zeros(len(t), dtype=np.int64), recipes, say) for f, t in zip(files, tables)
+    ]
+
+
+def _many(name: str, table: ScoreTable, origin: NDArray[np.int64], recipes: Mapping[str, Recipe], say: Say) -> Section:
+    assert table.costs is not None
+    scores, costs, parts = table.scores, table.costs, folds_of(table)
+    singles = single_points(scores, costs)
+    span = (min(c for c, _ in singles), max(c for c, _ in singles))
+    best = max(q for _, q in singles)
+    curves: dict[str, list[Point]] = {"zero router": singles}
+    curves["per-data-set table (in-sample)"] = _sweep(
+        np.array([scores[origin == o].mean(axis=0) for o in origin]), costs.mean(axis=0), table
+    )
+    for label, recipe in recipes.items():
+        say(f"{name}: {label}")
+        curves[label] = _crossed(recipe, table, parts)
+    curves["oracle"] = _sweep(scores, costs, table)
+    rows = []
+    for label, points in curves.items():
+        reach = cost_at(points, 0.98 * best)
+        rows.append((label, f"{aiq(points, span):.4f}", f"{1000 * reach:.2f}" if reach is not None else "not reached"))
+    drawn = {label: [(1000 * c, q) for c, q in hull(points)] for label, points in curves.items() if label != "oracle"}
+    how = f"{len(table)} complete rows, {len(table.models)} models, five outer folds; $/1k at 98 % of the best single model"
+    return Section(f"Many models: {name}", how, ("router", "AIQ", "$/1k at 98 %"), tuple(rows), drawn, ("dollars per 1,000", "quality"))
+
+
+def _sweep(quality: Floats, cost: Floats, table: ScoreTable) -> list[Point]:
+    assert table.costs is not None
+    rows = np.arange(len(table))
+    points = []
+    for price in LAMBDAS:
+        taken = choose(quality, cost, price)
+        points.append((float(table.costs[rows, taken].mean()), float(table.scores[rows, taken].mean())))
+    return points
+
+
+def _crossed(recipe: Recipe, table: ScoreTable, parts: NDArray[np.int64]) -> list[Point]:
+    """Return a point for each of BUDGETS mean spends, answered on each part by a frontier that the other parts drew."""
+    assert table.costs is not None
+    singles = single_points(table.scores, table.costs)
+    budgets = np.linspace(min(c for c, _ in singles), max(c for c, _ in singles), BUDGETS)
+    paid, got = np.zeros(BUDGETS), np.zeros(BUDGETS)
+    for part in np.unique(parts):
+        known, outside = table.take(np.flatnonzero(parts != part)), np.flatnonzero(parts == part)
+        assert known.costs is not None
+        trained = train(recipe, known, [], _silent)
+        expected = known.costs.mean(axis=0)
+        frontier = fit_frontier(trained.held_out, expected, known.scores, known.costs)
+        quality = trained.router.quality([table.prompts[i] for i in outside.tolist()])
+        for at, budget in enumerate(budgets.tolist()):
+            for policy, share in frontier.at(budget):
+                taken = policy.apply(quality, expected)
+                paid[at] += share * float(table.costs[outside, taken].sum())
+                got[at] += share * float(table.scores[outside, taken].sum())
+    return list(zip((paid / len(table)).tolist(), (got / len(table)).tolist()))

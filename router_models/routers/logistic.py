@@ -1,0 +1,336 @@
+"""`logistic`: one logistic regression per language model over hashed byte n-grams and surface counts; the default.
+
+For each model m, z_m = table_m[buckets].sum() / sqrt(window bytes + 1) + weights_m . surface + intercept_m, and sigmoid(z_m) estimates
+P(answer is good). The routing score of two models is sigmoid(z_strong) - sigmoid(z_weak); knots turn it into win rate, gain and both
+qualities, as `calibration` says. A prompt whose surface counts are unlike all training prompts is answered by prompt length instead
+(`novelty`), on the same win rate scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_models.calibration import Calibration, PairCalibration, PairQualities, calibrate, fit_pair
+from router_models.embedding import Embedders
+from router_models.features import SURFACE, FeatureSpec, Featurizer
+from router_models.novelty import Novelty, fit_novelty
+from router_models.routers.base import Arrays, CalibratedRouter, Floats, Rows, check_options, stored_calibration
+from router_models.table import ScoreTable
+
+LENGTH_RANGE = (0.0, 30.0)
+"""log(1 + characters) of the empty prompt and of one no machine could hold."""
+FALLBACK_ROWS_MIN = 200
+"""Out-of-domain rows from which the fallback is fitted on them alone; with fewer, on all rows."""
+ADAPT_PARTS = 5
+ADAPT_STRENGTH = 0.1
+"""scikit-learn's C for the mixture of old heads; inputs are standardised, and a few hundred labels carry few parameters."""
+WEIGHTS = ("table", "surface", "intercept")
+
+
+class LogisticRouter(CalibratedRouter):
+    """Linear heads on hashed n-grams with a logistic link, exported from scikit-learn."""
+
+    kind: ClassVar[str] = "logistic"
+    weakness: ClassVar[str] = "recognises topics and phrasing it has seen; on unseen subjects it is hardly better than prompt length"
+
+    def __init__(
+        self,
+        models: tuple[str, ...],
+        spec: FeatureSpec,
+        weights: Arrays,
+        novelty: Novelty,
+        calibration: Calibration,
+        fallback: PairCalibration | None,
+        level: tuple[float, ...],
+    ) -> None:
+        """Take the weights.
+
+        Args:
+            weights: table (m, buckets), weight of one occurrence of a bucket; surface (m, len(SURFACE)); intercept (m,).
+            novelty: decides which prompts are out of domain.
+            fallback: knots over log(1 + characters) for those; None with other than two models.
+            level: mean score of each model, what is left to say of an out-of-domain prompt.
+        Raises: ValueError when shapes do not fit.
+        """
+        super().__init__(models, calibration)
+        m = len(models)
+        table, surface, intercept = (weights[name] for name in WEIGHTS)
+        if table.shape != (m, spec.buckets) or surface.shape != (m, len(SURFACE)) or intercept.shape != (m,):
+            raise ValueError(f"weights have shapes {table.shape}, {surface.shape}, {intercept.shape} for {m} models")
+        if len(level) != m or (fallback is None) != (m != 2) or len(novelty.mean) != len(SURFACE):
+            raise ValueError("fallback does not fit the models")
+        self._stored = {name: weights[name] for name in WEIGHTS}
+        self._features = Featurizer(spec)
+        self._table = np.ascontiguousarray(table, dtype=np.float64)
+        self._surface = np.ascontiguousarray(surface, dtype=np.float64)
+        self._intercept = intercept.astype(np.float64)
+        self._novelty, self._fallback, self._level = novelty, fallback, level
+        self._by_length = PairQualities(fallback) if fallback is not None else None
+        self._mean_level = sum(level) / m
+
+    def logits(self, prompt: str) -> list[float]:
+        """Return z_m of each model, before the link."""
+        return self._logits(prompt)[0]
+
+    def _logits(self, prompt: str) -> tuple[list[float], Floats]:
+        features = self._features
+        window = features.window(prompt)
+        surface = np.array(features.surface(prompt, window))
+        z = self._table.take(features.buckets(window).ravel(), axis=1).sum(axis=1)
+        z *= 1.0 / math.sqrt(len(window) + 1)
+        z += self._surface.dot(surface)
+        z += self._intercept
+        values: list[float] = z.tolist()
+        return values, surface
+
+    def signals(self, prompt: str) -> tuple[float, ...]:
+        """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
+        z, surface = self._logits(prompt)
+        novel = 1.0 if self._novelty.distance(surface) > self._novelty.limit else 0.0
+        return (*map(self.link, z), math.log1p(len(prompt)), novel)
+
+    @staticmethod
+    def link(z: float) -> float:
+        """Return the raw quality of a logit."""
+        return sigmoid(z)
+
+    def combine(self, signals: tuple[float, ...]) -> tuple[float, ...]:
+        """Return calibrated qualities, by length when the prompt is out of domain."""
+        *raw, log_characters, novel = signals
+        if not novel:
+            return super().combine(tuple(raw))
+        return self._by_length(log_characters, self._mean_level) if self._by_length is not None else self._level
+
+    def adapted(self, prompts: Sequence[str], scores: Floats) -> LogisticRouter:
+        """Return a router for other traffic, learned from a few hundred labelled prompts of it and this one's weights.
+
+        New knots are not enough: on other traffic the old score may rank prompts the wrong way round, which no increasing map can mend.
+        So each head becomes a logistic regression on the old heads' logits and log(1 + characters), a mixture that folds back into table,
+        surface weights and intercept; knots are fitted on cross-fitted answers, and what counts as out of domain is learned anew.
+
+        Args:
+            scores: shape (len(prompts), models), in [0, 1].
+        """
+        features = self._features
+        windows = [features.window(prompt) for prompt in prompts]
+        surface = np.array([features.surface(prompt, window) for prompt, window in zip(prompts, windows)])
+        column = SURFACE.index("log_characters")
+        inputs = np.column_stack([np.array([self.logits(prompt) for prompt in prompts]), surface[:, column]])
+        rows, m = np.arange(len(prompts)), len(self.models)
+        raw = np.empty((len(prompts), m))
+        for part in range(ADAPT_PARTS):
+            held = rows % ADAPT_PARTS == part
+            mix, bias = _mixture(inputs[~held], scores[~held])
+            raw[held] = np.vectorize(self.link, otypes=[np.float64])(inputs[held] @ mix.T + bias)
+        mix, bias = _mixture(inputs, scores)
+        added = np.zeros((m, len(SURFACE)))
+        added[:, column] = mix[:, m]
+        old = {name: array.astype(np.float64) for name, array in self._stored.items()}
+        weights: dict[str, NDArray[Any]] = {
+            "table": (mix[:, :m] @ old["table"]).astype(np.float32),
+            "surface": mix[:, :m] @ old["surface"] + added,
+            "intercept": mix[:, :m] @ old["intercept"] + bias,
+        }
+        knots = calibrate(scores, scores)
+        fallback = knots if isinstance(knots, PairCalibration) else None
+        level = tuple(scores.mean(axis=0).tolist())
+        bare = type(self)(self.models, features.spec, weights, fit_novelty(surface), knots, fallback, level)
+        return bare.with_knots(np.column_stack([raw, surface[:, column], np.zeros(len(rows))]), scores)
+
+    def with_knots(self, signals: Floats, scores: Floats) -> LogisticRouter:
+        """Return the same weights with knots fitted on signals and what the models really scored."""
+        m = len(self.models)
+        # Flagged rows are answered by length, so they say nothing about the heads; keep them only when nothing else is left.
+        known = signals[:, -1] == 0.0 if np.any(signals[:, -1] == 0.0) else np.ones(len(signals), dtype=bool)
+        # The fallback answers flagged prompts only, so those are who it should fit, once there are enough of them.
+        novel = ~known if (~known).sum() >= FALLBACK_ROWS_MIN else np.ones(len(signals), dtype=bool)
+        fallback, level = None, tuple(scores[novel].mean(axis=0).tolist())
+        if m == 2:
+            fallback = fit_pair(signals[novel, m], scores[novel].mean(axis=1), scores[novel, 0], scores[novel, 1], LENGTH_RANGE)
+            fallback = replace(fallback, raw_level=(0.0, 1.0), level=(0.0, 1.0))
+        calibration = calibrate(signals[known, :m], scores[known])
+        return type(self)(self.models, self._features.spec, self._stored, self._novelty, calibration, fallback, level)
+
+    def is_out_of_domain(self, prompt: str) -> bool:
+        """Tell whether the surface counts lie beyond the training limit."""
+        features = self._features
+        surface = np.array(features.surface(prompt, features.window(prompt)))
+        return self._novelty.distance(surface) > self._novelty.limit
+
+    def parts(self, prompt: str) -> list[tuple[str, Floats]]:
+        """Return what moved each model's logit: (n-gram or surface name, contribution per model), strongest difference first."""
+        features = self._features
+        window = features.window(prompt)
+        scale = 1.0 / math.sqrt(len(window) + 1)
+        found: dict[str, Floats] = {}
+        text = b"\n" + window.lower()
+        for row, n in enumerate(features.spec.orders):
+            for at, bucket in enumerate(features.buckets(window)[row].tolist()):
+                gram = text[at : at + n].decode("utf-8", "backslashreplace")
+                found[f"{gram!r}"] = found.get(f"{gram!r}", np.zeros(len(self.models))) + self._table[:, bucket] * scale
+        for name, value, weight in zip(SURFACE, features.surface(prompt, window), self._surface.T):
+            found[name] = weight * value
+        return sorted(found.items(), key=lambda item: -abs(float(item[1][0] - item[1][-1])))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return weights and novelty as they were given."""
+        return {**self._stored, **self._novelty.arrays()}
+
+    def options(self) -> dict[str, Any]:
+        """Return feature spec, knots and fallback."""
+        fallback = self._fallback.to_json() if self._fallback is not None else None
+        return {**super().options(), "features": asdict(self._features.spec), "fallback": fallback, "level": list(self._level)}
+
+    def feature_hash(self) -> str:
+        """Return the digest of the feature spec."""
+        return self._features.spec.digest()
+
+    @classmethod
+    def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
+        """Build from stored weights."""
+        novelty = Novelty(arrays["novelty_mean"], arrays["novelty_whiten"], float(arrays["novelty_limit"][0]))
+        if set(arrays) != {*WEIGHTS, *novelty.arrays()}:
+            raise ValueError(f"arrays are {sorted(arrays)}")
+        fallback = PairCalibration.from_json(options["fallback"]) if options["fallback"] is not None else None
+        spec, calibration = FeatureSpec.from_options(options["features"]), stored_calibration(models, options)
+        return cls(models, spec, arrays, novelty, calibration, fallback, tuple(float(v) for v in options["level"]))
+
+
+class LogisticFitter:
+    """Fits one scikit-learn LogisticRegression per model on a design matrix that is built once."""
+
+    kind: ClassVar[str] = "logistic"
+    router: ClassVar[type[LogisticRouter]] = LogisticRouter
+    default_strength: ClassVar[float] = 0.25
+    strength_option: ClassVar[str] = "inverse_regularization"
+
+    def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None:
+        """Read the options and count the features.
+
+        Options: those of FeatureSpec; inverse_regularization (scikit-learn's C); surface_scale (weight of the standardised surface
+        counts against the n-grams, whose rows have mean norm one); idf (true: rare n-grams get more room).
+        """
+        from router_models.design import design
+
+        spec_keys = [f.name for f in fields(FeatureSpec)]
+        check_options(self.kind, options, [*spec_keys, self.strength_option, "surface_scale", "idf"])
+        self.data, self.spec = data, FeatureSpec.from_options(options)
+        self._strength = float(options.get(self.strength_option, self.default_strength))
+        self._surface_scale = float(options.get("surface_scale", 0.075))
+        self._idf = bool(options.get("idf", True))
+        self.grams, self.surface = design(self.spec, data.prompts)
+
+    def fit(self, rows: Rows) -> LogisticFit:
+        """Fit every head on `rows`."""
+        from router_models.design import idf
+
+        grams, surface = self.grams[rows], self.surface[rows]
+        weight = idf(grams) if self._idf else np.ones(self.spec.buckets)
+        weighted = grams.multiply(weight).tocsr()
+        # Unit mean row norm, so that regularisation means the same for every choice of orders.
+        weight = weight / max(float(np.sqrt(weighted.multiply(weighted).sum(axis=1)).mean()), 1e-12)
+        fit = LogisticFit(self, rows, weight, surface.mean(axis=0), self._surface_scale / (surface.std(axis=0) + 1e-3))
+        inputs = fit.inputs(rows)
+        weights = self.data.weights[rows] if self.data.weights is not None else np.ones(len(rows))
+        fit.heads = [self.head(inputs, self.data.scores[rows, m], weights) for m in range(len(self.data.models))]
+        used = weight > 0.0
+        for head in fit.heads:
+            # Rounded before anything is measured: what is calibrated is exactly what is stored, at half the size.
+            head.coef_ = np.array(head.coef_, dtype=np.float64).reshape(1, -1)
+            buckets = head.coef_[0, : self.spec.buckets]
+            buckets[used] = (buckets[used] * weight[used]).astype(np.float32) / weight[used]
+        return fit
+
+    def head(self, inputs: Any, target: Floats, weights: Floats) -> Any:
+        """Fit one head; a target between 0 and 1 counts as that much of a success and the rest of a failure."""
+        from scipy import sparse
+        from sklearn.linear_model import LogisticRegression
+
+        label, weight = np.repeat([1.0, 0.0], len(target)), np.concatenate([weights * target, weights * (1.0 - target)])
+        used = weight > 0.0
+        if len(set(label[used])) == 1:
+            # scikit-learn refuses one class: half a success and half a failure of each row, at next to no weight.
+            weight = np.maximum(weight, 1e-3)
+            used = weight > 0.0
+        both = sparse.vstack([inputs, inputs]).tocsr()[used]
+        return LogisticRegression(C=self._strength, max_iter=500, tol=1e-5).fit(both, label[used], sample_weight=weight[used])
+
+
+class LogisticFit:
+    """Fitted scikit-learn heads, before calibration."""
+
+    def __init__(self, fitter: LogisticFitter, rows: Rows, weight: Floats, mean: Floats, scale: Floats) -> None:
+        """Take the scaling of the inputs.
+
+        Args:
+            rows: what was trained on.
+            weight: what n-gram counts are multiplied by, shape (buckets,).
+            mean, scale: what surface counts are shifted and multiplied by, shape (len(SURFACE),).
+        """
+        self.heads: list[Any] = []
+        self._fitter, self._weight, self._mean, self._scale = fitter, weight, mean, scale
+        self._novelty = fit_novelty(fitter.surface[rows])
+
+    def inputs(self, rows: Rows) -> Any:
+        """Return the CSR matrix that the heads see, for the given rows."""
+        from scipy import sparse
+
+        surface = (self._fitter.surface[rows] - self._mean) * self._scale
+        return sparse.hstack([self._fitter.grams[rows].multiply(self._weight), sparse.csr_matrix(surface)]).tocsr()
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return table, surface weights and intercepts for inputs as the featurizer makes them."""
+        buckets = self._fitter.spec.buckets
+        coefficients = np.vstack([head.coef_[0] for head in self.heads])
+        surface = coefficients[:, buckets:] * self._scale
+        intercept = np.array([float(np.ravel(head.intercept_)[0]) for head in self.heads]) - surface @ self._mean
+        return {"table": (coefficients[:, :buckets] * self._weight).astype(np.float32), "surface": surface, "intercept": intercept}
+
+    def signals(self, rows: Rows) -> Floats:
+        """Return raw qualities, log(1 + characters) and the out-of-domain flag, per row."""
+        x, surface = self.inputs(rows), self._fitter.surface[rows]
+        link = np.vectorize(self._fitter.router.link, otypes=[np.float64])
+        raw = [link(x @ head.coef_[0] + float(np.ravel(head.intercept_)[0])) for head in self.heads]
+        flags = np.array([self._novelty.distance(s) > self._novelty.limit for s in surface], dtype=np.float64)
+        return np.column_stack([*raw, surface[:, SURFACE.index("log_characters")], flags])
+
+    def router(self, signals: Floats, rows: Rows) -> LogisticRouter:
+        """Fit the knots on held-out signals of `rows` and return the router."""
+        data = self._fitter.data
+        scores = data.scores[rows]
+        level = tuple(scores.mean(axis=0).tolist())
+        # Placeholder knots: replaced by the line below, which is the same code that recalibrates on other traffic.
+        knots = calibrate(scores, scores)
+        fallback = knots if isinstance(knots, PairCalibration) else None
+        bare = self._fitter.router(data.models, self._fitter.spec, self.weights(), self._novelty, knots, fallback, level)
+        return bare.with_knots(signals, scores)
+
+
+def _mixture(inputs: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    """Return (mix, bias) of one logistic regression per model on standardised inputs; shapes (m, d), (m,)."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
+    x = (inputs - mean) / scale
+    mix, bias = np.empty((scores.shape[1], inputs.shape[1])), np.empty(scores.shape[1])
+    for m in range(scores.shape[1]):
+        weight = np.maximum(np.concatenate([scores[:, m], 1.0 - scores[:, m]]), 1e-3)
+        label = np.repeat([1.0, 0.0], len(x))
+        head = LogisticRegression(C=ADAPT_STRENGTH).fit(np.vstack([x, x]), label, sample_weight=weight)
+        mix[m] = head.coef_[0] / scale
+        bias[m] = float(head.intercept_[0]) - float(mix[m] @ mean)
+    return mix, bias
+
+
+def sigmoid(z: float) -> float:
+    """Return 1 / (1 + exp(-z)) without overflow."""
+    if z >= 0.0:
+        return 1.0 / (1.0 + math.exp(-z))
+    e = math.exp(z)
+    return e / (1.0 + e)

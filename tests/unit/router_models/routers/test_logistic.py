@@ -1,0 +1,160 @@
+import math
+
+import numpy as np
+import pytest
+
+from router_models.calibration import PairCalibration, calibrate
+from router_models.design import design
+from router_models.features import SURFACE, FeatureSpec
+from router_models.novelty import Novelty
+from router_models.routers.logistic import LogisticFitter, LogisticRouter, sigmoid
+from router_models.table import ScoreTable
+
+SPEC = FeatureSpec(orders=(3, 4), buckets_log2=9)
+ODD = ["", "\0", "\ud800", "x" * 20_000, "日本語" * 3000, "ordinary question?", "A B\nC"]
+OPTIONS = {"orders": [3, 4], "buckets_log2": 9}
+
+
+def drawn_router(seed: int = 0, limit: float = 1e9) -> LogisticRouter:
+    rng = np.random.default_rng(seed)
+    n, d = 500, len(SURFACE)
+    scores = (rng.uniform(size=(n, 2)) < (0.8, 0.6)).astype(float)
+    calibration = calibrate(rng.uniform(size=(n, 2)), scores)
+    assert isinstance(calibration, PairCalibration)
+    weights = {"table": rng.normal(size=(2, SPEC.buckets)), "surface": 0.1 * rng.normal(size=(2, d)), "intercept": rng.normal(size=2)}
+    novelty = Novelty(np.zeros(d), np.eye(d), limit)
+    return LogisticRouter(("s", "w"), SPEC, weights, novelty, calibration, calibration, (0.8, 0.6))
+
+
+def fitted(table: ScoreTable) -> LogisticRouter:
+    rows = np.arange(len(table))
+    fit = LogisticFitter(table, OPTIONS, {}).fit(rows)
+    return fit.router(fit.signals(rows), rows)
+
+
+def test_serving_equals_the_design_matrix_times_the_weights():
+    router = drawn_router()
+    grams, surface = design(SPEC, ODD)
+    stored = router.arrays()
+    expected = grams @ stored["table"].T + surface @ stored["surface"].T + stored["intercept"]
+    for prompt, row in zip(ODD, expected):
+        assert router.logits(prompt) == pytest.approx(row.tolist(), abs=1e-9)
+
+
+def test_serving_equals_the_scikit_learn_model_it_was_exported_from(table: ScoreTable):
+    rows = np.arange(len(table))
+    fit = LogisticFitter(table, OPTIONS, {}).fit(rows)
+    router = fit.router(fit.signals(rows), rows)
+    for head, model in enumerate(fit.heads):
+        exported = model.decision_function(fit.inputs(rows))
+        served = np.array([router.logits(prompt)[head] for prompt in table.prompts])
+        assert np.abs(exported - served).max() <= 1e-9
+
+
+def test_fitted_signals_equal_served_signals(table: ScoreTable):
+    rows = np.arange(len(table))
+    fit = LogisticFitter(table, OPTIONS, {}).fit(rows)
+    router = fit.router(fit.signals(rows), rows)
+    served = np.array([router.signals(prompt) for prompt in table.prompts])
+    assert np.abs(served - fit.signals(rows)).max() <= 1e-9
+
+
+def test_one_prompt_and_many_agree_to_the_last_bit_and_stay_in_range():
+    router = drawn_router()
+    quality = router.quality(ODD)
+    assert [tuple(row) for row in quality.tolist()] == [router.quality_one(p) for p in ODD]
+    assert quality.min() >= 0.0 and quality.max() <= 1.0
+
+
+def test_the_gain_depends_on_the_difference_of_raw_qualities_alone_and_rises_with_it():
+    router = drawn_router()
+    prompts = [f"question number {i} about {'abcdefgh'[i % 8] * (i % 13)}" for i in range(300)]
+    raw = [router.signals(p) for p in prompts]
+    gains = np.array([q[0] - q[1] for q in map(router.quality_one, prompts)])
+    order = np.argsort([s - w for s, w, *_ in raw])
+    assert np.all(np.diff(gains[order]) >= -1e-15)
+
+
+def test_an_out_of_domain_prompt_is_answered_by_its_length(table: ScoreTable):
+    router = fitted(table)
+    strange = ["[[[[]]]]\n\n" * n for n in (3, 30, 300)]
+    assert all(router.is_out_of_domain(p) for p in strange)
+    same_length = ["{{{{}}}}\n\n" * n for n in (3, 30, 300)]
+    assert [router.quality_one(p) for p in strange] == [router.quality_one(p) for p in same_length]
+    gains = [q[0] - q[1] for q in map(router.quality_one, strange)]
+    assert gains == sorted(gains)
+    flagged = np.mean([router.is_out_of_domain(p) for p in table.prompts])
+    assert flagged < 0.05
+
+
+def test_a_few_labels_of_other_traffic_turn_a_router_round(table: ScoreTable):
+    router = fitted(table)
+    swapped = table.scores.copy()
+    hard = np.array([group == "hard" for group in table.groups])
+    swapped[:, 1] = np.where(hard, 1.0, 0.0)  # on this traffic the weak model is good at what it was bad at
+    again = router.adapted(table.prompts, swapped)
+    quality = again.quality(table.prompts)
+    gain = quality[:, 0] - quality[:, 1]
+    assert gain[~hard].mean() > gain[hard].mean() + 0.3
+    assert quality.mean(axis=0) == pytest.approx(swapped.mean(axis=0), abs=0.07)
+    assert LogisticRouter.restore(again.models, again.options(), again.arrays(), {}).quality(ODD).shape == (len(ODD), 2)
+
+
+def test_what_is_stored_restores_the_same_router(table: ScoreTable):
+    router = fitted(table)
+    again = LogisticRouter.restore(router.models, router.options(), router.arrays(), {})
+    assert np.array_equal(again.quality(ODD), router.quality(ODD)) and again.feature_hash() == router.feature_hash()
+
+
+def test_weights_of_another_shape_are_refused(table: ScoreTable):
+    router = fitted(table)
+    for name in router.arrays():
+        arrays = router.arrays()
+        arrays[name] = np.zeros((7, 7))
+        with pytest.raises((ValueError, TypeError)):
+            LogisticRouter.restore(router.models, router.options(), arrays, {})
+
+
+def test_scores_between_0_and_1_count_as_parts_of_a_success():
+    prompts = [f"{word} question {i}" for i in range(100) for word in ("red", "blue")]
+    data = ScoreTable(("s", "w"), prompts, [""] * 200, np.array([[0.9, 0.8], [0.9, 0.2]] * 100))
+    rows = np.arange(200)
+    signals = LogisticFitter(data, {"buckets_log2": 9, "inverse_regularization": 10.0}, {}).fit(rows).signals(rows)
+    gap = signals[:, 0] - signals[:, 1]
+    assert gap[::2].mean() == pytest.approx(0.1, abs=0.05) and gap[1::2].mean() == pytest.approx(0.7, abs=0.05)
+
+
+def test_heavier_rows_count_for_more():
+    prompts = ["same words"] * 100
+    scores = np.array([[1.0, 0.0], [1.0, 1.0]] * 50)
+    weights = np.array([9.0, 1.0] * 50)
+    rows = np.arange(100)
+    heavy = LogisticFitter(ScoreTable(("s", "w"), prompts, [""] * 100, scores, weights), OPTIONS, {}).fit(rows).signals(rows)
+    assert heavy[0, 1] == pytest.approx(0.1, abs=0.05)
+
+
+def test_many_models_get_a_quality_each():
+    rng = np.random.default_rng(3)
+    prompts = [f"{word} {i}" for i in range(150) for word in ("red", "blue")]
+    scores = np.array([[float(rng.uniform() < p) for p in ((0.9, 0.5, 0.1) if w.startswith("red") else (0.1, 0.5, 0.9))] for w in prompts])
+    router = fitted(ScoreTable(("a", "b", "c"), prompts, [""] * 300, scores))
+    red, blue = router.quality(["red 7", "blue 7"])
+    assert red[0] > 0.7 > 0.3 > red[2] and blue[2] > 0.7 > 0.3 > blue[0] and router.gain_knots() == ()
+
+
+def test_a_model_that_is_always_right_can_be_fitted():
+    data = ScoreTable(("s", "w"), [f"prompt {i}" for i in range(60)], [""] * 60, np.array([[1.0, 0.0]] * 60))
+    assert fitted(data).quality(["prompt 3"])[0] == pytest.approx([1.0, 0.0], abs=0.2)
+
+
+def test_the_parts_of_an_answer_add_up_to_its_logits():
+    router = drawn_router()
+    parts = router.parts("Which parts add up?")
+    total = sum(p for _, p in parts) + router.arrays()["intercept"]
+    assert total == pytest.approx(router.logits("Which parts add up?"))
+    assert abs(parts[0][1][0] - parts[0][1][1]) >= abs(parts[-1][1][0] - parts[-1][1][1])
+
+
+def test_the_sigmoid_does_not_overflow():
+    assert sigmoid(-1e6) == 0.0 and sigmoid(1e6) == 1.0 and sigmoid(0.0) == 0.5
+    assert sigmoid(2.0) == pytest.approx(1 / (1 + math.exp(-2)))
