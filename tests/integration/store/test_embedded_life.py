@@ -80,6 +80,7 @@ def test_no_process_and_no_stray_file_is_left_when_the_gateway_dies(directory: P
     before = set(Path(tempfile.gettempdir()).iterdir())
     process, server, guard = parent(directory)
     assert is_running(server)
+    assert os.getsid(server) == os.getsid(guard) == guard, "Ctrl-C at a terminal reaches the gateway alone"
     process.send_signal(number)
     process.wait(10)
     assert wait_gone(server, guard)

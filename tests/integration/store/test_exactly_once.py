@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from gateway.domain.prices import Prices
 from gateway.edges.store.embedded import EmbeddedServer
 from gateway.edges.store.keys import ControlKeys, FeedbackKeys, GroupKeys
 from gateway.edges.store.scripts import Script
@@ -22,14 +23,21 @@ class Proxy:
         self.url, self._front, self._back = f"unix://{front}", front, back.removeprefix("unix://")
         self.replies_to_lose = 0
         self.lost = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._serve, self._front)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.create_task(self._relay(reader, writer)))
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back_reader, back_writer = await asyncio.open_unix_connection(self._back)
         forward = asyncio.create_task(self._forward(reader, back_writer))
         while reply := await back_reader.read(65536):
@@ -52,7 +60,7 @@ async def proxy(session_url: str, directory: Path) -> AsyncIterator[Proxy]:
     one = Proxy(directory / "p.sock", session_url)
     await one.start()
     yield one
-    one.stop()
+    await one.stop()
 
 
 async def flush_until_done(store, tries: int = 60) -> None:  # type: ignore[no-untyped-def]
@@ -97,6 +105,7 @@ async def test_a_copy_of_a_batch_changes_nothing(replica, client: Redis) -> None
     assert await send(5, 4, 1) == 6
     assert await send(8, 7, 100) == 6, "7 is missing"
     assert await send(8, 6, 100) == 8, "7 cannot be had any more"
+    assert await send(5, 8, 1) == 8
     assert await one.total("n") == 111
 
 
@@ -153,8 +162,6 @@ async def test_an_emptied_store_gets_back_what_the_ring_holds(replica, client: R
 
 
 async def test_a_leader_can_publish_after_the_store_forgot_its_tokens(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
-    from gateway.domain.prices import Prices
-
     one, two = replica("one"), replica("two")
     for _ in range(5):
         await one.store.lead(30.0)
@@ -169,6 +176,66 @@ async def test_a_leader_can_publish_after_the_store_forgot_its_tokens(replica, c
     assert fresh == token + 1
     assert await two.store.publish(Prices(2, fresh, "", 0.0, "x"), {}, {})
     assert not await one.store.publish(Prices(3, token, "", 0.0, "x"), {}, {})
+
+
+async def test_two_leaders_with_the_same_token_cannot_both_write(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one, two = replica("one"), replica("two")
+    token = await one.store.lead(30.0)
+    await client.delete(ControlKeys.fence, ControlKeys.lease)  # Rolled back: the token is handed out once more.
+    assert await two.store.lead(30.0) == token
+    assert await two.store.publish(Prices(1, token, "", 0.0, "x"), {}, {})
+    assert not await one.store.publish(Prices(2, token, "", 0.0, "x"), {}, {})
+
+
+async def test_a_reader_gets_what_changed_and_only_that(replica, client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("gateway.edges.store.redis.CURSOR_MARGIN_S", 0.0)
+    one, hours = replica(), [500_000, 500_001, 500_002]
+    for hour in hours:
+        one.book("n", 1, hour * 3600.0)
+    await one.store.flush()
+    marks = []
+    for _ in range(2):
+        marks.append(one.clock.wall_s())
+        await one.store.slots(0)
+    one.book("n", 1, hours[1] * 3600.0)
+    await one.store.flush()
+    assert {(w, n): t for w, n, t in await one.store.slots(marks[1] + 0.001) if w == 3600} == {(3600, hours[1]): {"n": 2}}
+    assert await one.store.slots(one.clock.wall_s()) == []
+
+
+async def test_a_reader_reads_everything_again_after_any_silence(replica, client: Redis, proxy: Proxy) -> None:  # type: ignore[no-untyped-def]
+    """INFO is forbidden here, so that nothing but the silence itself tells that the server may be another one."""
+    await client.execute_command("ACL", "SETUSER", "bob", "on", ">pass", "~sluice:*", "+@all", "-info")
+    one = replica("boot-1", proxy.url.replace("unix://", "unix://bob:pass@"))
+    one.book("n", 1, 1_800_000_000.0)
+    await one.store.flush()
+    for _ in range(3):
+        await one.store.slots(0)
+    await asyncio.sleep(2.1)
+    mark_s = one.clock.wall_s()
+    await one.store.slots(0)
+    assert await one.store.slots(mark_s + 0.5) == []
+    proxy.replies_to_lose = 1
+    with pytest.raises(StoreAway):
+        await one.store.poll()
+    await asyncio.sleep(0.06)
+    assert len(await one.store.slots(mark_s + 0.5)) == 3
+
+
+async def test_a_reader_reads_everything_again_from_a_restarted_server(replica, server, directory: Path) -> None:  # type: ignore[no-untyped-def]
+    own: EmbeddedServer = await server()
+    one = replica("boot-1", own.url)
+    one.book("n", 1, 1_800_000_000.0)
+    await one.store.flush()
+    await one.store.slots(0)
+    mark_s = one.clock.wall_s()
+    one.store._cursors.append((mark_s, 1e12))  # As if nothing could have changed since.
+    assert await one.store.slots(mark_s) == []
+    cursors = list(one.store._cursors)
+    await own.stop()
+    await server()
+    one.store._cursors.extend(cursors)
+    assert len(await one.store.slots(mark_s)) == 3
 
 
 async def test_a_full_store_is_away_and_loses_nothing(replica, server) -> None:  # type: ignore[no-untyped-def]

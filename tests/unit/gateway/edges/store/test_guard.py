@@ -53,6 +53,7 @@ def test_the_end_of_the_pipe_ends_the_server(tmp_path: Path) -> None:
     process = start(tmp_path, "sleep", "60")
     server = pid_of(process)
     assert is_running(server)
+    assert str(tmp_path / "lock") in {os.readlink(f) for f in Path(f"/proc/{server}/fd").iterdir()}, "it holds the lock as long as it lives"
     process.stdin.close()  # type: ignore[union-attr]
     assert process.wait(3) == 128 + signal.SIGTERM
     assert wait_gone(server)
