@@ -26,6 +26,7 @@ def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wa
         "infeasible": list(prices.infeasible),
         "exhausted": list(prices.exhausted),
         "mean_value": prices.mean_value,
+        "config_hash": prices.config_hash,
         "budgets": [_budget(j, by_slo.get(j.slo.spec.name), counts, wall_s) for j in judgements],
         "traffic": _traffic(counts, wall_s),
     }
