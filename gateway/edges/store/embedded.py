@@ -161,10 +161,11 @@ class EmbeddedServer:
 
     def _last_words(self) -> str:
         try:
-            lines = self._log.read_text("utf-8", "replace").strip().splitlines()
+            lines = self._log.read_text("utf-8", "replace").splitlines()
         except OSError:
             return "it left no log"
-        return lines[-1].strip() if lines else "it said nothing"
+        # A warning about memory overcommit stands in every log and is never the reason.
+        return next((line.strip() for line in reversed(lines) if line.strip() and "WARNING" not in line), "it said nothing")
 
     async def _end_guard(self) -> None:
         if self._guard is None:

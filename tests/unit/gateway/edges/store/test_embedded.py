@@ -67,6 +67,11 @@ async def test_a_server_that_ends_at_once_is_quoted_and_the_directory_is_free_ag
         assert "Fatal: no luck" in said
 
 
+async def test_a_warning_is_not_taken_for_the_reason(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAYS", "# Fatal: no luck\n# WARNING Memory overcommit must be enabled!")
+    assert (await refusal(tmp_path)).endswith("# Fatal: no luck")
+
+
 async def test_a_damaged_file_comes_with_its_way_out(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAYS", "# Bad file format reading the append only file")
     assert "valkey-check-aof --fix" in await refusal(tmp_path)
