@@ -302,12 +302,10 @@ class Worker:
 
     async def override(self, change: Mapping[str, Any]) -> None:
         """Carry out a pin, freeze or unpin, and let it act at once here; other replicas follow with their next poll."""
-        verb, route = change["verb"], change.get("route")
+        route = change.get("route")
         if route is not None and route not in self.runtime.catalog.routes:
             raise ValueError(f"there is no route {route!r}; there are {', '.join(self.runtime.catalog.routes)}")
-        until_wall_s = self._clock.wall_s() + float(change.get("for_s", 0.0))
-        what = {k: v for k, v in change.items() if k not in ("verb", "for_s")}
-        await self._store.override({"action": verb, **what, "until_wall_s": until_wall_s})
+        await self._store.override(change)
         await self._upkeep.poll()
 
     def _store_view(self) -> dict[str, Any]:
