@@ -1,0 +1,64 @@
+"""What decides does not act: the words, the core and the wire neither wait nor open anything, and only one file makes tasks."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PURE = ("gateway/domain", "gateway/core", "gateway/wire")
+OPENERS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "unlink", "mkdir"}
+MAKERS = {"create_task", "ensure_future"}
+MAKE_TASKS = {"gateway/upkeep.py", "gateway/process/worker.py"}
+"""upkeep makes the duties; the worker starts upkeep beside the server."""
+
+
+def waits_or_opens(source: str) -> list[str]:
+    """Return `line: what` for everything in a source text that waits, or touches a file."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            found.append(f"{node.lineno}: {type(node).__name__}")
+        elif isinstance(node, ast.Call) and (name := called(node)) in OPENERS:
+            found.append(f"{node.lineno}: {name}(")
+    return found
+
+
+def called(call: ast.Call) -> str:
+    """Return the last word of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_room_that_decides_neither_waits_nor_opens(house: Path, room: str) -> None:
+    files = sorted((house / room).rglob("*.py"))
+    assert files
+    found = [f"{file.relative_to(house)}:{what}" for file in files for what in waits_or_opens(file.read_text())]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def f(): pass",
+        "async def f():\n  await g()",
+        "async def f():\n  async with a: pass",
+        "x = open('f')",
+        "Path('f').read_text()",
+        "p.open()",
+    ],
+)
+def test_the_check_sees_each_way_to_wait_or_open(source: str) -> None:
+    assert waits_or_opens(source)
+
+
+def test_a_word_in_a_docstring_is_not_a_call() -> None:
+    assert waits_or_opens('"""Does not await and does not open(x)."""\nis_open = reopens_s(3)') == []
+
+
+def test_tasks_are_made_in_one_place(house: Path) -> None:
+    makers = set()
+    for file in sorted((house / "gateway").rglob("*.py")):
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        if any(called(call) in MAKERS for call in calls):
+            makers.add(file.relative_to(house).as_posix())
+    assert makers == MAKE_TASKS
