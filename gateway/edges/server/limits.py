@@ -86,9 +86,15 @@ class Connection(web.RequestHandler):
         """Answer before there is a request, and close."""
         self._head_from_s, self._head_bytes = None, 0
         self._gate.turned_away(error.reason)
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(as_bytes(refusal(error)))
-        self.force_close()
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(as_bytes(refusal(error)))
+        # A client that is still sending would lose the answer to a reset, so it may go on for a while, unheard.
+        if transport.can_write_eof():
+            transport.write_eof()
+        self.close()
+        self._loop.call_later(LINGER_S, self.force_close)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
