@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from gateway.core.budget.book import Book
 from gateway.core.budget.slo import Slo
-from gateway.core.estimate.cost import billed_usd, expected_usd
+from gateway.core.estimate.cost import billed_usd
 from gateway.core.placement.accounts import Attempt
 from gateway.core.placement.breaker import BreakerState
 from gateway.core.placement.health import HEALTHY
@@ -24,7 +25,7 @@ from gateway.core.state import State
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
 from gateway.domain.errors import Fault, Reason
-from gateway.domain.event import NANO, Entry, Outcome
+from gateway.domain.event import Entry, Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
 from gateway.domain.prices import Overrides, Prices
@@ -47,12 +48,14 @@ class Ticket:
     """One request's way through the core."""
 
     __slots__ = (
+        "at",
         "attempt",
         "attempts",
         "choice",
         "expectations",
         "facts",
         "failed_usd",
+        "listed_usd",
         "mode",
         "opening",
         "outlooks",
@@ -75,6 +78,10 @@ class Ticket:
         self.choice: Choice | None = None
         self.expectations: tuple[Expectation, ...] = ()
         self.outlooks: tuple[Outlook, ...] = ()
+        self.listed_usd: tuple[float, ...] = ()
+        """Expected dollars per candidate at list prices, without the learned factor."""
+        self.at = 0
+        """Index of the candidate that `placed` names."""
         self.usable: tuple[bool, ...] = ()
         self.trial: tuple[bool, ...] = ()
         self.terms: Terms | None = None
@@ -131,9 +138,8 @@ class Dispatcher:
             attempts_max: attempts of one request, fallbacks included.
         """
         self.catalog, self.state, self.mode = catalog, state, mode
-        self._slos, self._gains = tuple(slos), gains
+        self._book, self._gains = Book(slos), gains
         self._retry_share, self._attempts_max = retry_share, attempts_max
-        self._slos_of: dict[str, tuple[Slo, ...]] = {}
         self._late_s = min((s.spec.options.at_most for s in slos if s.spec.kind == "ttft"), default=None)
         self._terms: dict[str, Terms] = {}
         self._prices = state.prices or Prices(0, 0, "", 0.0, "none")
@@ -172,20 +178,21 @@ class Dispatcher:
         models = fits(facts.candidates, facts.prompt_tokens, facts.tokens_max)
         if not models:
             return self._too_long(facts)
-        ticket = Ticket(facts, self._opening(facts))
+        ticket = Ticket(facts, self._book.opening(facts.route))
         ticket.outlooks = outlooks = tuple([look(m, facts.prompt_tokens, now_s, state.placement) for m in models])
         ticket.usable = tuple([o.room != "down" for o in outlooks])
         if not any(ticket.usable):
             wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
             return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
-        ticket.expectations = es = self._expect(facts, models, outlooks, qualities)
-        ticket.trial = tuple([self._is_trial(m) for m in models]) if len(models) > 1 else (False,)
+        ticket.expectations, ticket.listed_usd = self._expect(facts, models, outlooks, qualities)
+        es = ticket.expectations
+        ticket.trial = tuple([self._is_trial(m) for m in models])
         ticket.terms, ticket.mode = self.terms(facts.route), self.mode
         pin = state.overrides.pins.get(facts.route)
         ticket.pin = pin.threshold if pin is not None and pin.until_wall_s > wall_s else None
         ticket.choice = choice = choose(self._question(ticket), ticket.terms, self._gains.get(facts.route, NO_GAIN))
         if len(es) > 1 and len(es) == len(facts.candidates):
-            state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), tuple([e.usd for e in es]))
+            state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), ticket.listed_usd)
         wanted = choice.model if self.mode == "enforce" else self._first_usable(ticket)
         refused = self._take(ticket, wanted, now_s, wall_s)
         if refused is not None:
@@ -244,21 +251,21 @@ class Dispatcher:
         model = self.catalog.models.get(outcome.model) if outcome.model is not None else None
         usd, expected = ticket.failed_usd, 0.0
         if model is not None:
-            expected = next((e.usd for e in ticket.expectations if e.model == model.name), 0.0)
+            expected = ticket.listed_usd[ticket.at]
             usd += billed_usd(model.tariff, outcome)
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
-        entries = self._entries(facts, outcome, usd, expected)
+        entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected)
         return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
 
     def refused(self, facts: RequestFacts, shed: Shed, now_s: float, wall_s: float = 0.0) -> Booking:
         """Count a request that `decide` refused."""
         outcome = Outcome(shed.reason, None, total_s=now_s - facts.arrived_s, attempts=0, was_streamed=facts.is_streaming)
         ticket = Ticket(facts, [])
-        entries = self._opening(facts) + self._entries(facts, outcome, 0.0, 0.0)
+        entries = self._book.opening(facts.route) + self._book.settled(facts.route, facts.klass, outcome, 0.0, 0.0)
         return Booking(entries, 0.0, self._record(ticket, outcome, 0.0, wall_s))
 
     def turned_away(self, reason: Reason) -> list[Entry]:
@@ -267,13 +274,7 @@ class Dispatcher:
 
     def verdict(self, is_good: bool, route: str) -> list[Entry]:
         """Return what a verdict on an answer adds to the quality SLOs of its route."""
-        entries: list[Entry] = []
-        for slo in self._applying(route):
-            if slo.spec.kind == "quality":
-                entries.append((slo.valid_field, 1))
-                if not is_good:
-                    entries.append((slo.bad_field, 1))
-        return entries
+        return self._book.verdict(is_good, route)
 
     @property
     def waiting(self) -> int:
@@ -304,20 +305,20 @@ class Dispatcher:
 
     def _expect(
         self, facts: RequestFacts, models: Sequence[Model], outlooks: Sequence[Outlook], qualities: tuple[float, ...] | None
-    ) -> tuple[Expectation, ...]:
-        """Say what each fitting candidate would probably do."""
-        state, out = self.state, []
+    ) -> tuple[tuple[Expectation, ...], tuple[float, ...]]:
+        """Say what each fitting candidate would probably do, and cost at list prices."""
+        state, factors, late_s, out, listed = self.state, self._prices.factors, self._late_s, [], []
         is_whole = len(models) == len(facts.candidates)
         for i, m in enumerate(models):
             at = i if is_whole else facts.candidates.index(m)
             quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
             health = state.placement.health(m.name)
-            late = health.late if self._late_s is None else late_probability(outlooks[i], health.late, self._late_s)
+            late = health.late if late_s is None else late_probability(outlooks[i], health.late, late_s)
             completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
-            usd = expected_usd(m.tariff, facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
-            factor = self._prices.factors.get(m.name, 1.0)
-            out.append(Expectation(m.name, quality, health.success, late, usd * factor, completion))
-        return tuple(out)
+            usd = m.tariff.usd(facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
+            listed.append(usd)
+            out.append(Expectation(m.name, quality, health.success, late, usd * factors.get(m.name, 1.0), completion))
+        return tuple(out), tuple(listed)
 
     def _question(self, ticket: Ticket) -> Question:
         facts = ticket.facts
@@ -368,10 +369,12 @@ class Dispatcher:
         return admitted
 
     def _put(self, ticket: Ticket, model: Model, backend: Backend | None) -> None:
-        choice = ticket.choice
-        assert choice is not None and backend is not None
-        version = ticket.terms.version if ticket.terms is not None else 0
-        ticket.placed = Placed(choice, model, backend, ticket.expectations, version)
+        """Name the backend that takes the next attempt."""
+        choice, terms = ticket.choice, ticket.terms
+        assert choice is not None and terms is not None and backend is not None
+        es = ticket.expectations
+        ticket.at = next(i for i in range(len(es)) if es[i].model == model.name)
+        ticket.placed = Placed(choice, model, backend, es, terms.version)
 
     def _fall_back(self, ticket: Ticket, placed: Placed, now_s: float) -> Again | None:
         """Another backend of the same model, else the best-scored other candidate."""
@@ -421,13 +424,18 @@ class Dispatcher:
 
     def _is_trial(self, model: Model) -> bool:
         """Return whether the model is broken on all backends and one of them waits for a request to be tried."""
-        states = [self.state.placement.account(b.id, model.name).breaker.state for b in model.backends]
-        return BreakerState.HALF_OPEN in states and BreakerState.CLOSED not in states
+        is_half_open = False
+        for backend in model.backends:
+            state = self.state.placement.account(backend.id, model.name).breaker.state
+            if state is BreakerState.CLOSED:
+                return False
+            is_half_open = is_half_open or state is BreakerState.HALF_OPEN
+        return is_half_open
 
     def _reserve(self, ticket: Ticket, now_s: float) -> None:
         placed, facts = _placed(ticket), ticket.facts
         ticket.attempt = self.state.placement.sent(placed.model, placed.backend, facts.prompt_tokens, now_s, facts.is_streaming)
-        ticket.reserved = next((e.usd for e in ticket.expectations if e.model == placed.model.name), 0.0)
+        ticket.reserved = ticket.expectations[ticket.at].usd
         self.state.reserved_usd += ticket.reserved
 
     def _release(self, ticket: Ticket) -> Attempt | None:
@@ -488,38 +496,6 @@ class Dispatcher:
             "pending_tokens": load.pending_tokens(now_s),
             "ttft_s": account.ttft.predict(load.pending_tokens(now_s), 0.0, load.requests(now_s), now_s),
         }
-
-    def _opening(self, facts: RequestFacts) -> list[Entry]:
-        return [("req", 1), (f"r.{facts.route}.req", 1)]
-
-    def _entries(self, facts: RequestFacts, outcome: Outcome, usd: float, expected: float) -> list[Entry]:
-        """Everything that is counted for one request."""
-        route, nano = facts.route, round(usd * NANO)
-        entries: list[Entry] = [("n", 1), (f"r.{route}.n", 1), (f"end.{outcome.reason.value}", 1), (f"k.{facts.klass.name}", 1)]
-        if nano:
-            entries += [("usd", nano), (f"r.{route}.usd", nano)]
-        if outcome.model is not None:
-            name = outcome.model
-            entries += [(f"m.{name}.n", 1), (f"m.{name}.usd", nano), (f"m.{name}.exp", round(expected * NANO))]
-            entries += [(f"m.{name}.in", outcome.prompt_tokens), (f"m.{name}.out", outcome.completion_tokens)]
-        is_shed = outcome.reason in (Reason.SHED_DEADLINE, Reason.SHED_OVERLOAD)
-        if is_shed:
-            entries.append((f"shed.{outcome.reason.value}.{facts.klass.name}", 1))
-        for slo in self._applying(route):
-            if is_shed and facts.klass.exempts_sheds:
-                continue
-            verdict = slo.sli.judge(outcome)
-            if verdict is not None:
-                entries.append((slo.valid_field, 1))
-                if not verdict:
-                    entries.append((slo.bad_field, 1))
-        return entries
-
-    def _applying(self, route: str) -> tuple[Slo, ...]:
-        known = self._slos_of.get(route)
-        if known is None:
-            known = self._slos_of[route] = tuple(s for s in self._slos if s.spec.route in (None, route))
-        return known
 
     def _too_long(self, facts: RequestFacts) -> Shed:
         longest = max(m.context_tokens for m in facts.candidates)

@@ -3,7 +3,8 @@
 Theory. The best use of several budgets under one objective is a Lagrangian: each budget has a price, every request
 takes the model whose value minus priced resources is highest. Prices are found by integrating what is spent too much:
 
-    x, n   sums decayed with W:   W_cost = max(60 s, 600 requests, at most 1/8 of the period);  W_d = max(300 s [quality 1800 s], 5/b requests)
+    x, n   sums decayed with W:   W_cost = max(60 s, 600 requests, but at most 1/8 of the period)
+                                  W_d    = max(300 s [quality 1800 s], 5/b requests)
     e_cost = clip((x - n rho)/(n rho), -1, 1)          e_d = clip((x - n A)/max(n A, 5), -1, 1)
     lambda += 0.1/(k L) dt e_cost   in [0, 4 lambda_0]       mu_d += s_d/L dt e_d   in [0, 5]
     L      = telemetry delay + completion + W/2        k = -d burn/d lambda by secant on the card, at least 0.5
@@ -55,7 +56,7 @@ class Memory:
     n: dict[str, float] = field(default_factory=dict)
     cap: dict[str, float] = field(default_factory=dict)
     plant: dict[str, float] = field(default_factory=dict)
-    resolved_wall_s: float = 0.0
+    resolved_wall_s: float | None = None
     cold: dict[str, float] = field(default_factory=dict)
     """Requests still to be seen before the integrator takes over, by cost SLO."""
     suspect: list[str] = field(default_factory=list)
@@ -77,6 +78,8 @@ class ShadowPriceLaw:
     def start(self, tick: Tick) -> None:
         """Solve the cost prices on the cards, so that the first request already meets the budget."""
         m = self.memory
+        if m.resolved_wall_s is None:
+            m.resolved_wall_s = tick.wall_s
         for j in tick.judgements:
             name = j.slo.spec.name
             if name in m.price:
@@ -87,7 +90,6 @@ class ShadowPriceLaw:
                 self._set_out(tick, j)
             else:
                 m.cap[name] = CAP_RATIO
-        m.resolved_wall_s = tick.wall_s
 
     def step(self, tick: Tick) -> Ruling:
         """Move every price by its error."""
@@ -97,7 +99,7 @@ class ShadowPriceLaw:
             keep, name = exp(-tick.dt_s / self._window_s(j, tick.rate)), j.slo.spec.name
             m.x[name], m.n[name] = m.x[name] * keep + j.fresh_bad, m.n[name] * keep + j.fresh_valid
         if tick.fresh_requests:
-            if tick.wall_s - m.resolved_wall_s >= RESOLVE_S:
+            if tick.wall_s - (m.resolved_wall_s or 0.0) >= RESOLVE_S:
                 self._resolve(tick)
             self._move(tick, min(tick.dt_s, DT_MAX_S))
         return Ruling({n: p for n, p in m.price.items() if n in known}, infeasible=tuple(n for n in m.infeasible if n in known))
