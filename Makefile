@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: run test check bench demo-real sim lock clean format
+.PHONY: run test check bench demo-real sim judge builtin-router router-report lock clean format
 .DEFAULT_GOAL := run
 
 # uv when it is on PATH (seconds), else venv and pip (about a minute); either way from the hashed lock file.
@@ -45,6 +45,14 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Long simulations and soaks, left out of `make test`; SLUICE_DATA names the folder of the public data.
+sim: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m soak
+
+# Micro-benchmarks; with SLUICE_BENCH (folder of the gateway bench) and nginx also CPU per request beside nginx.
+bench: $(VENV)/.dev
+	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lock:
 	$(LOCK) --extra embedded -o requirements.lock
