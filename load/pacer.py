@@ -13,7 +13,7 @@ from load.engine import Engine, EngineEvent, EngineModel, Job
 TICK_S = 0.005
 """Shortest real time between two ticks: a bound on CPU, and on how late a token can be."""
 TIMER_S = 0.0005
-"""Timers of the loop are this coarse; nearer moments are now."""
+"""Timers of the loop are coarse; none is set nearer than this."""
 
 
 class PacedJob(Job, ABC):

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from load.ask import Ask, BadRequest, Endpoint, Tool, read_ask
@@ -130,6 +130,7 @@ json_values = st.recursive(
 fields = ("messages", "stream", "stream_options", "n", "max_tokens", "tools", "tool_choice", "response_format", "stop", "sim_output_tokens")
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(fields), json_values))
 def test_any_json_is_either_understood_or_refused(body: dict[str, Any]) -> None:
     try:
