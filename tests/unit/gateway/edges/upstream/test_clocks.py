@@ -1,0 +1,103 @@
+"""Deadlines that strike only while the backend is waited for."""
+
+import asyncio
+
+import pytest
+
+from gateway.domain.errors import Reason
+from gateway.edges.clock import SystemClock
+from gateway.edges.upstream.clocks import Clocks
+from gateway.ports import UpstreamFailure
+
+
+async def waits(clocks: Clocks, seconds: float) -> None:
+    try:
+        clocks.wait()
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        if clocks.has_struck():
+            raise clocks.failure() from None
+        raise
+    finally:
+        clocks.waited()
+
+
+def clocks(ttft_s: float = 9.0, idle_s: float = 9.0, total_s: float = 9.0, speed: float = 1.0) -> Clocks:
+    return Clocks(SystemClock(speed), "b", ttft_s, idle_s, total_s)
+
+
+async def struck(made: Clocks, seconds: float = 1.0) -> Reason:
+    with pytest.raises(UpstreamFailure) as caught:
+        await waits(made, seconds)
+    return caught.value.reason
+
+
+async def test_the_first_token_clock_strikes_and_leaves_the_task_uncancelled():
+    made = clocks(ttft_s=0.05)
+    assert await struck(made) is Reason.UPSTREAM_TIMEOUT_TTFT
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+async def test_after_the_first_token_the_idle_clock_runs_anew_with_every_wait():
+    made = clocks(ttft_s=0.05, idle_s=0.08)
+    await waits(made, 0.03)
+    made.first_token_came()
+    for _ in range(4):
+        await waits(made, 0.05)
+    assert await struck(made) is Reason.UPSTREAM_TIMEOUT_IDLE
+    made.stop()
+
+
+async def test_the_total_clock_runs_through():
+    made = clocks(ttft_s=0.05, idle_s=0.1, total_s=0.15)
+    made.first_token_came()
+    await waits(made, 0.06)
+    await waits(made, 0.06)
+    assert await struck(made) is Reason.UPSTREAM_TIMEOUT_TOTAL
+
+
+async def test_time_that_the_client_takes_is_not_the_backends():
+    made = clocks(ttft_s=9.0, idle_s=0.05)
+    made.first_token_came()
+    await waits(made, 0.01)
+    await asyncio.sleep(0.12)
+    await waits(made, 0.01)
+    made.stop()
+
+
+async def test_a_total_that_ran_out_meanwhile_is_found_at_the_next_wait():
+    made = clocks(total_s=0.03)
+    await waits(made, 0.0)
+    await asyncio.sleep(0.06)
+    assert await struck(made, 0.0) is Reason.UPSTREAM_TIMEOUT_TOTAL
+
+
+async def test_a_cancel_from_outside_stays_one_even_when_the_clock_strikes_too():
+    made: list[Clocks] = []
+
+    async def work() -> None:
+        made.append(clocks(ttft_s=0.05))
+        await waits(made[0], 1.0)
+
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0.01)
+    made[0]._struck = True
+    task.cancel()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_faster_clock_strikes_sooner():
+    made = clocks(ttft_s=0.5, speed=10.0)
+    start = asyncio.get_running_loop().time()
+    assert await struck(made) is Reason.UPSTREAM_TIMEOUT_TTFT
+    assert 0.03 < asyncio.get_running_loop().time() - start < 0.2
+
+
+async def test_the_message_names_backend_and_patience():
+    made = clocks(ttft_s=0.02)
+    with pytest.raises(UpstreamFailure, match=r"backend b: no first token within 0\.02 s"):
+        await waits(made, 1.0)
