@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     family = {kind: Recipe(kind) for kind in FAMILY}
     some = {kind: family[kind] for kind in ("domain_table", "ensemble")}
-    many = {kind: family[kind] for kind in ("knn", "domain_table", "matrix_factorization", "ridge")}
+    many = {"default": recipe, **{kind: family[kind] for kind in ("knn", "domain_table", "matrix_factorization", "ridge")}}
     parts: dict[str, Callable[[], list[Section]]] = {
         "in-domain": lambda: experiments.in_domain(data, recipe, family, say),
         "subjects": lambda: [experiments.subjects_out(data, recipe, {"ensemble": family["ensemble"]}, say)],

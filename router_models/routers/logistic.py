@@ -68,32 +68,36 @@ class LogisticRouter(CalibratedRouter):
         self._stored = {name: weights[name] for name in WEIGHTS}
         self._features = Featurizer(spec)
         self._table = np.ascontiguousarray(table, dtype=np.float64)
-        self._surface = np.ascontiguousarray(surface, dtype=np.float64)
-        self._intercept = intercept.astype(np.float64)
+        # Heads and novelty read the same surface counts: one matrix product for both, one vector of constants.
+        self._dense = np.vstack([surface, novelty.whiten]).astype(np.float64)
+        self._constant = np.concatenate([intercept, -(novelty.whiten @ novelty.mean)]).astype(np.float64)
+        self._limit_squared = novelty.limit * novelty.limit
         self._novelty, self._fallback, self._level = novelty, fallback, level
         self._by_length = PairQualities(fallback) if fallback is not None else None
         self._mean_level = sum(level) / m
 
     def logits(self, prompt: str) -> list[float]:
         """Return z_m of each model, before the link."""
-        return self._logits(prompt)[0]
+        return self._answer(prompt)[0]
 
-    def _logits(self, prompt: str) -> tuple[list[float], Floats]:
+    def _answer(self, prompt: str) -> tuple[list[float], bool]:
+        """Return the logits, and whether the prompt is out of domain."""
         features = self._features
         window = features.window(prompt)
-        surface = np.array(features.surface(prompt, window))
+        dense = self._dense.dot(features.surface(prompt, window))
+        dense += self._constant
+        m = len(self.models)
         z = self._table.take(features.buckets(window).ravel(), axis=1).sum(axis=1)
         z *= 1.0 / math.sqrt(len(window) + 1)
-        z += self._surface.dot(surface)
-        z += self._intercept
+        z += dense[:m]
+        white = dense[m:]
         values: list[float] = z.tolist()
-        return values, surface
+        return values, bool(white.dot(white) > self._limit_squared)
 
     def signals(self, prompt: str) -> tuple[float, ...]:
         """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
-        z, surface = self._logits(prompt)
-        novel = 1.0 if self._novelty.distance(surface) > self._novelty.limit else 0.0
-        return (*map(self.link, z), math.log1p(len(prompt)), novel)
+        z, novel = self._answer(prompt)
+        return (*map(self.link, z), math.log1p(len(prompt)), float(novel))
 
     @staticmethod
     def link(z: float) -> float:
@@ -159,9 +163,7 @@ class LogisticRouter(CalibratedRouter):
 
     def is_out_of_domain(self, prompt: str) -> bool:
         """Tell whether the surface counts lie beyond the training limit."""
-        features = self._features
-        surface = np.array(features.surface(prompt, features.window(prompt)))
-        return self._novelty.distance(surface) > self._novelty.limit
+        return self._answer(prompt)[1]
 
     def parts(self, prompt: str) -> list[tuple[str, Floats]]:
         """Return what moved each model's logit: (n-gram or surface name, contribution per model), strongest difference first."""
@@ -174,7 +176,7 @@ class LogisticRouter(CalibratedRouter):
             for at, bucket in enumerate(features.buckets(window)[row].tolist()):
                 gram = text[at : at + n].decode("utf-8", "backslashreplace")
                 found[f"{gram!r}"] = found.get(f"{gram!r}", np.zeros(len(self.models))) + self._table[:, bucket] * scale
-        for name, value, weight in zip(SURFACE, features.surface(prompt, window), self._surface.T):
+        for name, value, weight in zip(SURFACE, features.surface(prompt, window), self._dense[: len(self.models)].T):
             found[name] = weight * value
         return sorted(found.items(), key=lambda item: -abs(float(item[1][0] - item[1][-1])))
 
