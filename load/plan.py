@@ -16,8 +16,8 @@ from gateway.config.load import load as load_config
 from gateway.core.pricing.threshold import Gain
 from gateway.edges.scoring.scorer import Scored, Scoring
 from load.arrivals import Arrival
-from load.prompts import Prompt, open_prompts
-from load.scenario import Addresses, Scenario, budget_usd, gateway_yaml, tariffs_of
+from load.prompts import DATA_VARIABLE, Prompt, open_prompts
+from load.scenario import Addresses, Scenario, ScenarioError, budget_usd, gateway_yaml, tariffs_of
 
 NOWHERE = Addresses()
 NOBODY = "nobody-listens"
@@ -80,6 +80,10 @@ def prepare(scenario: Scenario, data: Path | None) -> Plan:
         data: folder of the public data; None takes the environment's, for what needs it.
     Raises: ScenarioError, ArrivalsError, PromptsError: one line each.
     """
+    if data is None and scenario.arrivals.get("kind") == "trace":
+        raise ScenarioError(
+            f"{scenario.name} takes its arrivals from {scenario.arrivals.get('file')}: set {DATA_VARIABLE} to the data folder"
+        )
     drawn = scenario.traffic(data or Path())
     rng = np.random.Generator(np.random.PCG64([scenario.seed, 3]))
     prompts = open_prompts(str(scenario.prompts.get("kind", "generated")), rng, data)
@@ -88,6 +92,16 @@ def prepare(scenario: Scenario, data: Path | None) -> Plan:
     tariffs = tariffs_of(scenario)
     budget = None if scenario.budget is None or not traffic else budget_usd(scenario.budget, traffic, tariffs)
     return Plan(scenario, traffic, asked, budget, next(iter(tariffs)))
+
+
+def slo_notes(config: Config) -> dict[str, Any]:
+    """Return the SLOs as a report needs them to draw burn rates."""
+    return {
+        "slos": [
+            {"name": s.name, "kind": s.kind, "objective": s.objective, "at_most_s": getattr(s.options, "at_most", None)}
+            for s in config.slos
+        ]
+    }
 
 
 def mean_usd(scenario: Scenario, traffic: Sequence[tuple[Arrival, str]]) -> tuple[float, float]:

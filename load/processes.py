@@ -31,8 +31,8 @@ class ChildRefused(Exception):
 class Child:
     """One child process; made by `start`."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.name, self._process, self._log = name, process, log
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path, log_begins: int) -> None:
+        self.name, self._process, self._log, self._log_begins = name, process, log, log_begins
         self._said: deque[str] = deque(maxlen=LINES_KEPT)
         self._news, self._is_silent = asyncio.Event(), False
         self._reading = asyncio.get_running_loop().create_task(self._read(), name=f"output of {name}")
@@ -41,6 +41,7 @@ class Child:
     async def start(cls, name: str, module: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> "Child":
         """Start `python -m MODULE ...`; what it writes to standard error goes to `log`."""
         with log.open("ab") as output:
+            log_begins = output.tell()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -51,7 +52,7 @@ class Child:
                 start_new_session=True,
                 env={**os.environ, **(environ or {})},
             )
-        return cls(name, process, log)
+        return cls(name, process, log, log_begins)
 
     @property
     def pid(self) -> int:
@@ -116,7 +117,7 @@ class Child:
         """Return what it said on standard output, else the last line of its log."""
         if self._said:
             return "\n".join(self._said)
-        lines = self._log.read_text("utf-8", "replace").strip().splitlines()
+        lines = self._log.read_bytes()[self._log_begins :].decode("utf-8", "replace").strip().splitlines()
         return lines[-1].strip() if lines else f"{self.name} ended with status {self.status} and said nothing"
 
 

@@ -17,7 +17,7 @@ from gateway.config.load import Config
 from load.client import Client, Pace, Request
 from load.events import Event, EventError, EventKind
 from load.faults import switches
-from load.plan import Plan, parsed
+from load.plan import Plan, parsed, slo_notes
 from load.progress import Progress
 from load.result import Result, Row, Sample
 from load.scenario import KEY, tariffs_of
@@ -79,7 +79,7 @@ async def run(plan: Plan, options: Options, progress: Progress) -> Result:
             for task in around:
                 task.cancel()
         last = await stage.admin_state()
-        notes = _notes(plan, options) | client_notes(client) | account(rows, last) | watcher.notes()
+        notes = _notes(plan, options) | slo_notes(config) | client_notes(client) | account(rows, last) | watcher.notes()
         notes |= {"late_start_s": max(0.0, -wait_s) * options.speed, "gateway_cpu_s": stage.total_cpu_s()}
     return _result(plan, options, config.pricing.law, rows, watcher.samples, notes)
 

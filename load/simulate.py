@@ -1,6 +1,6 @@
 """Play a plan on virtual time: the gateway's own YAML, read as a gateway reads it, into `load.sim`."""
 
-from load.plan import Plan, parsed
+from load.plan import Plan, parsed, slo_notes
 from load.result import Result
 from load.sim import Simulation, prediction_of
 
@@ -18,5 +18,5 @@ def simulate(plan: Plan) -> Result:
     prediction = prediction_of(scored.knots, scored.sample)
     simulation = Simulation(plan.scenario, config, prediction, scored.scorer.qualities, STARTED_WALL_S)
     result = simulation.run(plan.traffic, [p.question.text for p in plan.prompts])
-    result.notes |= {**plan.notes(), "seed": plan.scenario.seed}
+    result.notes |= {**plan.notes(), **slo_notes(config), "seed": plan.scenario.seed}
     return result
