@@ -7,7 +7,7 @@ name is a route's, or else any word (`mf`, `bert`: RouteLLM's own routers): then
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.domain.catalog import Catalog, Model, Right, Tenant, TrafficClass
+from gateway.domain.catalog import Catalog, Model, Right, Route, Tenant, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint
 from gateway.domain.value import value
@@ -76,7 +76,7 @@ def listed(catalog: Catalog, tenant: Tenant) -> Iterable[str]:
 def card(name: str, catalog: Catalog) -> Mapping[str, Any]:
     """Return a name as OpenAI's models endpoint shows it."""
     route = catalog.routes.get(name)
-    more: dict[str, Any] = {"description": f"a model behind {name}"} if route is None else {"description": _about(name)}
+    more: dict[str, Any] = {} if route is None else {"description": _about(route)}
     return {"id": name, "object": "model", "created": 0, "owned_by": "sluice", **more}
 
 
@@ -95,8 +95,11 @@ def _choice(catalog: Catalog, tenant: Tenant) -> str:
     return f"use one of {', '.join(names[:NAMES_SHOWN])}{more}"
 
 
-def _about(route: str) -> str:
-    return f"a router over several models; router-{route}-<threshold> asks for a win rate from which the strong model is used"
+def _about(route: Route) -> str:
+    if len(route.models) == 1:
+        return f"answered by {route.models[0]}"
+    models = ", ".join(route.models)
+    return f"answered by one of {models}; router-{route.name}-<threshold> names the win rate from which the best one answers"
 
 
 def _short(text: str) -> str:

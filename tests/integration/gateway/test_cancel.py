@@ -31,7 +31,9 @@ def content(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("stage", ["whole, before the head", "whole, in the body", "stream, before the head", "stream, before content", "stream, in content"])
+@pytest.mark.parametrize(
+    "stage", ["whole, before the head", "whole, in the body", "stream, before the head", "stream, before content", "stream, in content"]
+)
 async def test_a_client_that_leaves_cancels_its_backend(backends, gateways, stage, how):
     backend = await backends()
 
@@ -78,7 +80,9 @@ async def test_a_client_that_leaves_while_it_waits_in_the_queue_is_forgotten(bac
 
     async def script(wire, _seen):
         await go.wait()
-        await wire.json(200, b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":900,"completion_tokens":1,"total_tokens":901}}')
+        await wire.json(
+            200, b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":900,"completion_tokens":1,"total_tokens":901}}'
+        )
 
     backend.script = script
     gateway = await gateways([backend.url])

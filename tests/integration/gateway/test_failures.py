@@ -52,7 +52,9 @@ async def test_a_body_that_is_no_error_object_is_wrapped(backends, gateways, ses
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_key_of_ours_is_our_fault_and_its_words_stay_here(backends, gateways, session, status):
     backend = await backends()
-    backend.script = fails_with(status, b'{"error":{"message":"Incorrect API key provided: backend-secret","type":"x","param":null,"code":null}}')
+    backend.script = fails_with(
+        status, b'{"error":{"message":"Incorrect API key provided: backend-secret","type":"x","param":null,"code":null}}'
+    )
     gateway = await gateways([backend.url], upstream=ONCE)
     seen, _, answer = await ask(session, gateway)
     assert seen == 502 and answer["error"]["code"] == "upstream_auth" and "secret" not in json.dumps(answer)
@@ -60,7 +62,9 @@ async def test_a_refused_key_of_ours_is_our_fault_and_its_words_stay_here(backen
 
 async def test_a_rate_limit_passes_with_retry_after_and_is_not_hammered(backends, gateways, session):
     backend = await backends()
-    backend.script = fails_with(429, b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rl"}}', ("retry-after", "7"))
+    backend.script = fails_with(
+        429, b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rl"}}', ("retry-after", "7")
+    )
     gateway = await gateways([backend.url])
     status, headers, answer = await ask(session, gateway)
     assert (status, headers["retry-after"], answer["error"]["code"]) == (429, "7", "rl")
@@ -150,7 +154,7 @@ async def test_a_backend_that_never_sends_a_head_is_given_up_by_the_first_token_
         (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "upstream_bad_answer"),
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>", "upstream_bad_answer"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{}", "upstream_cut"),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"a\":", "upstream_cut"),
+        (b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":', "upstream_cut"),
         (b"", "upstream_unreachable"),
     ],
 )
@@ -239,7 +243,7 @@ async def test_an_answer_is_settled_before_a_slow_reader_has_read_it(backends, g
     backend = await backends()
     backend.script = fails_with(200, b'{"choices":[{"message":{"content":"' + b"x" * 4_000_000 + b'"}}]}')
     gateway = await gateways([backend.url])
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.at, limit=1024)
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.at, limit=1024)
     data = json.dumps(ASK).encode()
     writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
     for _ in range(100):

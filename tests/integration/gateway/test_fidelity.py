@@ -93,7 +93,9 @@ async def test_a_whole_request_and_its_answer_keep_every_byte_but_the_model(back
 
     backend.script = script
     gateway = await gateways([backend.url])
-    status, headers, answer = await post(session, gateway.url + "/chat/completions?beta=%20true&x", body(), **{"x-request-id": "mine", "X-Own": "1"})
+    status, headers, answer = await post(
+        session, gateway.url + "/chat/completions?beta=%20true&x", body(), **{"x-request-id": "mine", "X-Own": "1"}
+    )
     assert (status, answer) == (200, RAW_ANSWER)
     assert backend.seen[0].body == body(model=b'"real-model"')
     assert backend.seen[0].line == "POST /v1/chat/completions?beta=%20true&x HTTP/1.1"
@@ -106,7 +108,13 @@ async def test_a_whole_request_and_its_answer_keep_every_byte_but_the_model(back
 async def test_the_backend_gets_its_own_key_and_never_the_clients(backends, gateways, session):
     backend = await backends()
     gateway = await gateways([backend.url])
-    extra = {"Authorization": "Bearer acme-key", "x-api-key": "acme-key", "Cookie": "s=acme-key", "x-sluice-class": "standard", "TE": "trailers"}
+    extra = {
+        "Authorization": "Bearer acme-key",
+        "x-api-key": "acme-key",
+        "Cookie": "s=acme-key",
+        "x-sluice-class": "standard",
+        "TE": "trailers",
+    }
     status, _, _ = await post(session, gateway.url + "/chat/completions", body(), **extra)
     assert status == 200
     seen = backend.seen[0]
@@ -119,7 +127,7 @@ async def test_the_backend_gets_its_own_key_and_never_the_clients(backends, gate
 async def test_a_metered_stream_differs_by_the_asked_usage_and_nothing_else(backends, gateways, session):
     backend = await backends()
     events = [
-        b': keep-alive\n\n',
+        b": keep-alive\n\n",
         b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":null,"x":1.0}\n\n',
         b'event: odd\nid: 7\ndata: {"id":"c","choices":[{"index":0,"delta":{"content":"caf\\u00e9"}}],"usage":null}\n\n',
         b'data:{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\r\n\r\n',
@@ -138,7 +146,11 @@ async def test_a_metered_stream_differs_by_the_asked_usage_and_nothing_else(back
     status, headers, answer = await post(session, gateway.url + "/chat/completions", body(b',"stream":true'))
     assert (status, headers["content-type"]) == (200, "text/event-stream")
     assert answer == b"".join(events) + b"data: [DONE]\n\n"
-    assert json.loads(backend.seen[0].body) == {**json.loads(body(b',"stream":true')), "model": "real-model", "stream_options": {"include_usage": True}}
+    assert json.loads(backend.seen[0].body) == {
+        **json.loads(body(b',"stream":true')),
+        "model": "real-model",
+        "stream_options": {"include_usage": True},
+    }
     assert gateway.books.outcomes[-1].completion_tokens == 2 and not gateway.books.outcomes[-1].is_estimated
     asked = body(b',"stream":true,"stream_options":{"include_usage":true,"x":1}')
     _, _, answer = await post(session, gateway.url + "/chat/completions", asked)
@@ -148,7 +160,10 @@ async def test_a_metered_stream_differs_by_the_asked_usage_and_nothing_else(back
 
 async def test_completions_and_embeddings_pass_too_and_embeddings_never_change_their_model(backends, gateways, session):
     strong, weak = await backends(), await backends()
-    vectors = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,-1e-3]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}'
+    vectors = (
+        b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,-1e-3]}],'
+        b'"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}'
+    )
 
     async def script(wire, _seen):
         await wire.json(200, vectors)

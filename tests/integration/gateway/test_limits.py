@@ -62,7 +62,9 @@ def error_of(answer: bytes) -> tuple[int, dict]:
         request(b"X-Bare: a\rb", length()),
         request(b"Bad Name: a", length()),
         request(length(), line=b"POST /v1/chat/completions HTTP/9.9"),
-        request(b"Transfer-Encoding: chunked", line=b"POST /v1/chat/completions HTTP/1.0", body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)),
+        request(
+            b"Transfer-Encoding: chunked", line=b"POST /v1/chat/completions HTTP/1.0", body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+        ),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50) + b"\r\n\r\n",
     ],
 )

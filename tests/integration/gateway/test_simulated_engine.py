@@ -56,7 +56,9 @@ async def test_whole_and_streamed_answers_of_an_engine_are_served_and_metered(en
 async def test_a_faulty_engine_is_answered_for_by_a_sound_one_or_ends_with_an_error(engines, gateways, session, kind, stream):
     bad, good = await engines("bad"), await engines("good")
     bad.backend.set_fault(Fault(kind, size=1.0 if kind is FaultKind.ERRORS else -1.0))
-    gateway = await gateways([bad.base_url, good.base_url], upstream="ttft_timeout: 500ms, idle_timeout: 300ms, total_timeout: 5s, retry_share: 0")
+    gateway = await gateways(
+        [bad.base_url, good.base_url], upstream="ttft_timeout: 500ms, idle_timeout: 300ms, total_timeout: 5s, retry_share: 0"
+    )
     for _ in range(6):
         status, body = await asyncio.wait_for(ask(session, gateway, stream=stream), 10)
         reason = gateway.books.outcomes[-1].reason.value

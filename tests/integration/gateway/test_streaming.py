@@ -238,7 +238,7 @@ async def test_a_reader_who_does_not_read_costs_bounded_memory_and_is_let_go(bac
 
     backend.script = script
     gateway = await gateways([backend.url], server="write_timeout: 500ms")
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.at, limit=1024)
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.at, limit=1024)
     data = json.dumps(ASK).encode()
     writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
     await asyncio.wait_for(backend.gone.wait(), 5)

@@ -53,7 +53,9 @@ async def test_a_threshold_in_the_name_moves_the_choice_for_who_may_and_only_dow
     assert (await post(session, may, {**ASK, "model": "router-mf-1.0"}))[1]["x-sluice-model"] == "weak"
     assert (await post(session, may_not, {**ASK, "model": "router-auto-1.0"}))[1]["x-sluice-model"] == "weak"
     plain = (await post(session, may_not, ASK))[1]["x-sluice-threshold"]
-    assert float((await post(session, may_not, {**ASK, "model": "router-auto-0.0"}))[1]["x-sluice-threshold"]) == pytest.approx(float(plain), abs=0.05)
+    assert float((await post(session, may_not, {**ASK, "model": "router-auto-0.0"}))[1]["x-sluice-threshold"]) == pytest.approx(
+        float(plain), abs=0.05
+    )
 
 
 async def test_a_class_can_be_lowered_and_not_raised(backends, gateways, session):
@@ -69,7 +71,12 @@ async def test_a_class_can_be_lowered_and_not_raised(backends, gateways, session
 
 async def test_keys_decide_the_tenant(backends, gateways, session):
     gateway = await gateways([(await backends()).url])
-    for headers, tenant in (({"Authorization": f"Bearer {KEY}"}, "acme"), ({"x-api-key": KEY}, "acme"), ({}, "open"), ({"Authorization": "Bearer no"}, "open")):
+    for headers, tenant in (
+        ({"Authorization": f"Bearer {KEY}"}, "acme"),
+        ({"x-api-key": KEY}, "acme"),
+        ({}, "open"),
+        ({"Authorization": "Bearer no"}, "open"),
+    ):
         status, answer_headers, _ = await post(session, gateway, ASK, **headers)
         assert status == 200 and gateway.books.line()["tenant"] == tenant
         assert ("x-sluice-threshold" in answer_headers) == (tenant == "open"), "only who may debug sees more"
@@ -131,7 +138,13 @@ async def test_unknown_paths_and_methods_are_refused_in_openais_shape(backends, 
 async def test_broken_bodies_are_refused_with_the_place(backends, gateways, session):
     backend = await backends()
     gateway = await gateways([backend.url])
-    for body, code in ((b"{", "invalid_json"), (b"[]", "invalid_request"), (b'{"messages":[]}', "invalid_request"), (b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}', "ambiguous_request"), (b"", "invalid_json")):
+    for body, code in (
+        (b"{", "invalid_json"),
+        (b"[]", "invalid_request"),
+        (b'{"messages":[]}', "invalid_request"),
+        (b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}', "ambiguous_request"),
+        (b"", "invalid_json"),
+    ):
         async with session.post(gateway.url + "/chat/completions", data=body) as response:
             assert response.status == 400 and (await response.json())["error"]["code"] == code, body
     assert not backend.seen
@@ -154,7 +167,7 @@ async def test_health_needs_no_key_and_no_store(backends, gateways, session):
     gateway.runtime = None
     assert (await get(session, gateway, "/health/readiness"))[0] == 503
     assert (await get(session, gateway, "/health/liveness"))[0] == 200
-    status, headers, answer = await post(session, gateway, ASK)
+    status, headers, _ = await post(session, gateway, ASK)
     assert status == 503 and "retry-after" in headers
 
 
@@ -203,7 +216,10 @@ async def test_requests_in_flight_finish_on_the_runtime_they_began_with(backends
     yaml = f"""
 auth: none
 models:
-  - {{name: other, tariff: {{input_usd_per_mtok: 1, output_usd_per_mtok: 1}}, context_tokens: 8000, backends: [{{url: "{new.url}", model: n}}]}}
+  - name: other
+    tariff: {{input_usd_per_mtok: 1, output_usd_per_mtok: 1}}
+    context_tokens: 8000
+    backends: [{{url: "{new.url}", model: n}}]
 routes: [{{name: fresh, models: [other]}}]
 """
     gateway.runtime = build(load("gateway.yaml", {}, yaml.encode()), gateway.state, Scoring(), 2, gateway.runtime)
