@@ -29,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, nargs="+", help=".parquet, .jsonl or .csv with columns prompt and score.<model>"
     )
-    parser.add_argument("--strong", required=True, help="name of the strong model's score column, without 'score.'")
-    parser.add_argument("--weak", required=True, help="name of the weak model's score column")
+    parser.add_argument("--strong", help="name of the strong model's score column, without 'score.'")
+    parser.add_argument("--weak", help="name of the weak model's score column")
+    parser.add_argument("--models", nargs="+", help="instead of --strong and --weak: any number of models, best first")
     parser.add_argument("--hold-out-fold", type=int, choices=range(5), help="leave out this fold of the question stem")
     parser.add_argument("--drop-where", help="leave out rows where this boolean column is true")
     parser.add_argument("--evaluate", type=Path, help="also evaluate on this file; refused when it shares questions with the training data")
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.config) if options.config else Recipe(ALIASES.get(options.kind, options.kind))
     hold_out = recipe.hold_out_fold if options.hold_out_fold is None else options.hold_out_fold
     recipe = Recipe(recipe.kind, recipe.options, options.drop_where or recipe.drop_where, hold_out, recipe.licences)
-    models = [options.strong, options.weak]
+    models: list[str] = options.models or [name for name in (options.strong, options.weak) if name]
+    if len(models) < 2 or (options.models and (options.strong or options.weak)):
+        raise ValueError("give --strong S --weak W, or --models BEST NEXT ...")
     tables, sources = [], []
     for path in options.data:
         loaded = read_scores(path, models, recipe.drop_where)

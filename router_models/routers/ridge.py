@@ -25,7 +25,7 @@ class RidgeFitter(LogisticFitter):
 
     kind: ClassVar[str] = "ridge"
     router: ClassVar[type[LogisticRouter]] = RidgeRouter
-    default_strength: ClassVar[float] = 50.0
+    default_strength: ClassVar[float] = 20.0
     strength_option: ClassVar[str] = "regularization"
 
     def head(self, inputs: Any, target: Floats, weights: Floats) -> Any:

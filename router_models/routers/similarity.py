@@ -1,8 +1,8 @@
 """`similarity`: RouteLLM's sw_ranking, a Bradley-Terry model fitted for each prompt with similar prompts weighted more.
 
-Each training prompt is a set of matches between models: i beats j by max(score_i - score_j, 0). A prompt's weight is
-10 ** (sharpness * (cosine / largest cosine - 1)); the weighted wins decide the strengths by the classical minorise-maximise steps. For two
-models this is the weighted share of wins among decided matches.
+Each training prompt is a match between every two models, of which i gets (1 + score_i - score_j) / 2: a tie is half a win for both, as in
+Chatbot Arena's ranking. A prompt's weight is 10 ** (sharpness * (cosine / largest cosine - 1)); the weighted wins decide the strengths by
+the classical minorise-maximise steps. For two models this is the weighted share of wins.
 Source: Ong et al., RouteLLM, arXiv:2406.18665, section 4.2; our own code.
 """
 
@@ -50,8 +50,8 @@ class SimilarityRouter(CalibratedRouter):
         self._vectors = vectors.astype(np.float32)
         whole = scores.astype(np.float64)
         m = len(models)
-        # won[n, i * m + j]: by how much i beat j on prompt n
-        self._won = np.maximum(whole[:, :, None] - whole[:, None, :], 0.0).reshape(len(whole), m * m)
+        # won[n, i * m + j]: what i got against j on prompt n
+        self._won = (0.5 * (1.0 + whole[:, :, None] - whole[:, None, :]) * (1.0 - np.eye(m))).reshape(len(whole), m * m)
         self._level = float(whole.mean())
 
     def signals(self, prompt: str) -> tuple[float, ...]:

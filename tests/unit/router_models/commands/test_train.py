@@ -66,3 +66,13 @@ def test_an_embedder_that_cannot_be_imported_is_named(file: Path, tmp_path: Path
     common = ["train", "--kind", "length", "--data", str(file), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
     assert main([*common, "--embedder", "x=no_such_module:f"]) == 2
     assert "NAME=MODULE:FUNCTION" in capsys.readouterr().err
+
+
+def test_any_number_of_models_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = "".join(f"question {'y' * (i % 9)} {i},{i % 2},{i % 3 == 0:d},0.5\n" for i in range(90))
+    (tmp_path / "m.csv").write_text("prompt,score.a,score.b,score.c\n" + rows)
+    common = ["train", "--data", str(tmp_path / "m.csv"), "--kind", "ridge", "--out", str(tmp_path / "o")]
+    assert main([*common, "--models", "a", "b", "c"]) == 0
+    assert load(tmp_path / "o").router.quality(["question"]).shape == (1, 3)
+    assert main(common) == 2 and main([*common, "--strong", "a"]) == 2
+    assert "--models BEST NEXT" in capsys.readouterr().err
