@@ -18,7 +18,7 @@ from gateway.core.pricing.law import Law, Ruling, Tick
 from gateway.core.pricing.mode import mode_of
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain, alpha_ref
-from gateway.domain.prices import Overrides, Prices
+from gateway.domain.prices import Overrides, Price, Prices
 
 FACTOR_KEEP = 0.99
 """Weight kept per settled request when a model's billed/expected factor is averaged. Source: judge/README.md."""
@@ -75,12 +75,16 @@ class Governor:
         self._memory = Memory()
         self._is_first = True
         self._ruling: Ruling | None = None
+        self._priced: tuple[Price, ...] = ()
+        """Prices of the last step with their allowances; a freeze holds both, or what a dollar costs would still move."""
 
     def recall(self, memory: Mapping[str, Any] | None) -> None:
-        """Take up what the last writer published; None starts from the cards."""
+        """Take up what the last writer published; None starts from the cards. The accounts are then summed from the slots."""
+        self._is_first = True
         if not memory:
             return
-        self._memory = Memory(**memory["governor"])
+        known = memory["governor"]
+        self._memory = Memory(**{name: known[name] for name in Memory.__dataclass_fields__ if name in known})
         if memory.get("law") == self._law.kind:
             self._law.recall(memory["law_memory"])
 
@@ -108,12 +112,13 @@ class Governor:
             is_quick: leave the board empty (it sums many windows; simulations need it once a minute).
         """
         m, cards = self._memory, self._cards()
-        dt_s = wall_s - m.last_wall_s if m.last_wall_s is not None else 0.0
-        self._ledger.take(fresh, counts, wall_s, is_first=self._is_first)
-        if self._is_first:
-            fresh, self._is_first = {}, False
-        settled = fresh.get("n", 0)
-        self._learn(fresh, settled, dt_s)
+        dt_s = max(wall_s - m.last_wall_s, 0.0) if m.last_wall_s is not None else 0.0  # A wall clock may be set back.
+        is_first, self._is_first = self._is_first, False
+        self._ledger.take(fresh, counts, wall_s, is_first=is_first)
+        if is_first:
+            fresh = {}
+        settled = max(fresh.get("n", 0), 0)  # Below 0 when a store lost what it had told.
+        self._learn(fresh, settled, 0.0 if is_first else dt_s)  # What came while nobody governed is no rate.
         m.last_wall_s = wall_s
         rate, factors = m.rate or 0.0, m.factors or {}
         cheapest_usd = _mean(cards, lambda c: c.cheapest_usd())
@@ -123,6 +128,7 @@ class Governor:
             self._law.start(tick)
         if self._ruling is None or overrides is None or wall_s >= overrides.frozen_until_wall_s:
             self._ruling = self._law.step(tick)
+            self._priced = as_prices(self._ruling.prices, judgements)
         m.version += 1
         prices = self._say(self._ruling, judgements, cards, fencing_token, wall_s)
         return Published(prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s), judgements)
@@ -155,7 +161,7 @@ class Governor:
         return None
 
     def _say(self, ruling: Ruling, judgements: Sequence[Judgement], cards: Mapping[str, Card], fencing_token: int, wall_s: float) -> Prices:
-        m, published = self._memory, as_prices(ruling.prices, judgements)
+        m, published = self._memory, self._priced
         factors = dict(m.factors or {})
         prices = Prices(
             version=m.version,

@@ -80,7 +80,7 @@ class Counts:
         if level > 0:
             finer = WIDTHS_S[level - 1]
             newest = max(self._slots[finer], default=0)
-            if from_s >= (newest - KEPT[finer] + 1) * finer:
+            if from_s >= (newest - KEPT[finer] + 1) * finer and self._is_split(int(from_s // width), level):
                 return self._total(name, from_s, to_s, level - 1)
         slot = self._slots[width].get(int(from_s // width))
         if slot is None:
@@ -88,6 +88,11 @@ class Counts:
         if level == 0:  # The open slot counts whole when the stretch reaches its events; its share is not known better.
             return float(slot.get(name, 0)) if to_s - from_s >= width / 2 or int(from_s // width) == max(self._slots[width]) else 0.0
         return slot.get(name, 0) * (to_s - from_s) / width
+
+    def _is_split(self, number: int, level: int) -> bool:
+        """Return whether any finer slot of a slot is known; after a quiet time a store may have kept only the wide one."""
+        finer, parts = self._slots[WIDTHS_S[level - 1]], WIDTHS_S[level] // WIDTHS_S[level - 1]
+        return any(n in finer for n in range(number * parts, (number + 1) * parts))
 
     def _forget(self) -> None:
         for width, slots in self._slots.items():

@@ -37,6 +37,8 @@ class Account:
     valid: float = 0.0
     arrived: float = 0.0
     settled: float = 0.0
+    fleet: float = 0.0
+    """Settled requests of all routes, of which this SLO's are a part."""
     ageing_bad: float = 0.0
     ageing_valid: float = 0.0
 
@@ -54,7 +56,7 @@ class Judgement:
     fair: float
     """The allowance at the start of an undisturbed period: B/N, or b."""
     remaining: float
-    """Share of the budget that is left; negative when overspent."""
+    """Share of the whole period's (or of a filled window's) budget that is left; negative when overspent."""
     left: float
     """Requests still to come until the period (or horizon) ends."""
     arrived: float
@@ -114,6 +116,7 @@ class Ledger:
                 account.valid += fresh.get(slo.valid_field, 0)
                 account.arrived += fresh.get(scoped("req", slo.spec.route), 0)
                 account.settled += fresh.get(scoped("n", slo.spec.route), 0)
+                account.fleet += fresh.get("n", 0)
 
     def judge(self, wall_s: float, rate: float, cheapest_usd: float) -> list[Judgement]:
         """Judge every SLO.
@@ -132,6 +135,7 @@ class Ledger:
         account.valid = counts.total(slo.valid_field, starts_s, until)
         account.arrived = counts.total(scoped("req", slo.spec.route), starts_s, until)
         account.settled = counts.total(scoped("n", slo.spec.route), starts_s, until)
+        account.fleet = counts.total("n", starts_s, until)
         if slo.spec.period is None:
             ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
             account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / scale
@@ -139,6 +143,8 @@ class Ledger:
 
     def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
+        if account.fleet > 0:
+            rate *= account.settled / account.fleet
         if slo.spec.period is None:
             left = max(rate * length_s * HORIZON, 1.0)
             total, elapsed = max(rate * length_s, 1.0), 1.0
@@ -160,7 +166,9 @@ class Ledger:
             fair, is_short = slo.bad_ratio, False
             to_come = max(left * account.valid / max(account.settled, 1.0), 1.0)
             allowance = _clip((fair * (valid + to_come) - bad) / to_come, FLOOR * fair, CEILING * fair)
-            remaining = 1 - account.bad / (fair * account.valid) if account.valid > 0 else 1.0
+            # Of the whole period's or a filled window's events: a young window would be used up by its first failure.
+            events = account.valid + to_come if slo.spec.period is not None else max(account.valid, to_come / HORIZON)
+            remaining = 1 - account.bad / (fair * events)
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
             account.ends_s, remaining <= 0, is_short, to_come, length_s,

@@ -39,7 +39,7 @@ class Period:
         zone = ZoneInfo(self.timezone)
         local = datetime.fromtimestamp(wall_s, UTC).astimezone(zone)
         if self.unit == "hour":  # Whole hours of elapsed time: a local hour can occur twice.
-            start = wall_s - (local.minute * 60 + local.second + local.microsecond / 1e6)
+            start = local.replace(minute=0, second=0, microsecond=0).timestamp()
             return start, start + 3600.0
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if self.unit == "day":

@@ -56,13 +56,11 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
     }
     if spec.kind == "cost":
         budget_usd = float(spec.options.usd)
-        length_s = j.ends_s - j.slo.bounds(wall_s)[0]
-        spent = {
-            n: counts.total(j.slo.bad_field, wall_s - w, wall_s + 10) / NANO for n, w in WINDOWS_S.items() if w <= max(length_s, 300.0)
-        }
+        windows = {n: w for n, w in WINDOWS_S.items() if w <= max(j.length_s, 300.0)}
+        spent = {n: counts.total(j.slo.bad_field, wall_s - w, wall_s + 10) / NANO for n, w in windows.items()}
         shown |= {"budget_usd": budget_usd, "spent_usd": j.bad}
-        shown["burn"] = {n: spend_rate(usd, WINDOWS_S[n], budget_usd, length_s) for n, usd in spent.items()}
-        hour_s = min(RECENT_S, length_s)
+        shown["burn"] = {n: spend_rate(usd, WINDOWS_S[n], budget_usd, j.length_s) for n, usd in spent.items()}
+        hour_s = min(RECENT_S, j.length_s)
         rate = counts.total(j.slo.bad_field, wall_s - hour_s, wall_s + 10) / NANO / hour_s
         shown["exhausts_wall_s"] = wall_s + (budget_usd - j.bad) / rate if rate > 0 and not j.is_exhausted else None
     else:

@@ -1,7 +1,7 @@
 """One word for people: how scarce things are.
 
-green: every price is zero. thrifty: something has a price. scarce: a price is beyond half its cap, or burns at twice
-the allowed pace. exhausted: a budget is used up. The law never reads this word.
+green: every price is zero. thrifty: something has a price. scarce: a price is beyond half of what caps usually are.
+exhausted: a budget is used up. The law never reads this word.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from gateway.core.budget.ledger import Judgement
 from gateway.domain.prices import Price
 
 SCARCE_LAMBDA, SCARCE_MU = 2.0, 2.5
-"""Half of the usual caps: four times a solved price of one, and five values per bad event."""
+"""Values per allowance, and per bad event. Half of the usual caps: four times a solved price of one, and five."""
 
 
 def mode_of(prices: Sequence[Price], judgements: Sequence[Judgement]) -> str:

@@ -70,14 +70,16 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
     else:
         is_better = margin > 0
         why = "score" if is_better == (plain > 0) else "soft_edge"
+    is_bound = False
     if q.client_threshold is not None:
         wanted = win_rate >= q.client_threshold
+        is_bound = q.may_set_threshold or not wanted  # No probe: the client, too, asked for less than the better model.
         if q.may_set_threshold:
             is_better, why, threshold = wanted, "client_threshold", q.client_threshold
         elif is_better and not wanted:
             is_better, why, threshold = False, "client_threshold", max(q.client_threshold, threshold)
     chosen = i if is_better else j
-    if why != "client_threshold":
+    if not is_bound:
         probed = _probe(q, terms, ready, chosen, v)
         if probed is not None:
             chosen, why = probed, "probe"

@@ -81,11 +81,13 @@ class ShadowPriceLaw:
         if m.resolved_wall_s is None:
             m.resolved_wall_s = tick.wall_s
         for j in tick.judgements:
-            name = j.slo.spec.name
-            if name in m.price:
+            name, is_cost = j.slo.spec.name, j.slo.spec.kind == "cost"
+            if name in m.price and (name in m.plant) == is_cost:  # Else an edit gave the name to another kind.
                 continue
             m.price[name] = m.x[name] = m.n[name] = 0.0
-            if j.slo.spec.kind == "cost":
+            m.plant.pop(name, None)
+            m.cold.pop(name, None)
+            if is_cost:
                 m.cold[name] = COLD_REQUESTS if j.slo.spec.options.forecast_requests is None else 0.0
                 self._set_out(tick, j)
             else:
@@ -164,18 +166,18 @@ class ShadowPriceLaw:
 
     def _solve(self, tick: Tick, cost: Judgement, instead: Mapping[str, float] | None = None) -> float:
         """Return the cost price at which the cards' requests cost the allowance, by bisection."""
-        low, high, name = 0.0, 64.0, cost.slo.spec.name
+        low, high, name, others = 0.0, 64.0, cost.slo.spec.name, {**_alone(tick, cost), **(instead or {})}
         for _ in range(30):
             middle = (low + high) / 2
-            is_dear = mean_usd(tick.cards, self._per_unit(tick, {**(instead or {}), name: middle}), tick.factors) > cost.allowance
+            is_dear = mean_usd(tick.cards, self._per_unit(tick, {**others, name: middle}), tick.factors) > cost.allowance
             low, high = (middle, high) if is_dear else (low, middle)
         return high
 
     def _plant_gain(self, tick: Tick, cost: Judgement) -> float:
         """Return -d burn / d lambda, secant over +-20 %."""
-        name = cost.slo.spec.name
+        name, others = cost.slo.spec.name, _alone(tick, cost)
         at = max(self.memory.price[name], LEAST_LAMBDA)
-        dear, cheap = (mean_usd(tick.cards, self._per_unit(tick, {name: f * at}), tick.factors) for f in (0.8, 1.2))
+        dear, cheap = (mean_usd(tick.cards, self._per_unit(tick, {**others, name: f * at}), tick.factors) for f in (0.8, 1.2))
         return max((dear - cheap) / (0.4 * at * cost.allowance), LEAST_GAIN)
 
     def _resolve(self, tick: Tick) -> None:
@@ -192,11 +194,16 @@ class ShadowPriceLaw:
 
     def _is_lost(self, tick: Tick, quality: Judgement, cost: Judgement) -> bool:
         """Return whether even the card's best quality at this allowance misses the objective."""
-        instead = {quality.slo.spec.name: CAP_RATIO}
+        instead = {**_alone(tick, cost), quality.slo.spec.name: CAP_RATIO}
         instead[cost.slo.spec.name] = self._solve(tick, cost, instead)
         best = _mean_bad(tick.cards, self._per_unit(tick, instead), tick.factors)
         end = quality.bad + best * quality.to_come
         return end > SURE * quality.slo.bad_ratio * (quality.valid + quality.to_come)
+
+
+def _alone(tick: Tick, cost: Judgement) -> dict[str, float]:
+    """Return the other cost budgets without a price: of several, requests pay only the highest (`terms.py`)."""
+    return {j.slo.spec.name: 0.0 for j in tick.judgements if j.slo.spec.kind == "cost" and j is not cost}
 
 
 def _health(card: Card, health: Mapping[str, tuple[float, float]]) -> tuple[Array, Array]:
