@@ -27,11 +27,13 @@ from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.domain.prices import Overrides
 from load.arrivals import Arrival
 from load.engine import PRESETS, Engine, EventKind, Job
-from load.faults import Fault, FaultKind
+from load.faults import Fault, FaultKind, Switch, switches
 from load.result import Result, Row, Sample
 from load.scenario import Scenario, ScenarioError
 
 BYTES_PER_TOKEN = 4
+PLAYED = frozenset({FaultKind.REFUSE, FaultKind.DOWN, FaultKind.ERRORS, FaultKind.SLOW})
+"""Faults that have a meaning without connections."""
 Qualities = Callable[[str], tuple[float, ...]]
 
 
@@ -68,8 +70,7 @@ class Simulation:
         route = config.catalog.routes[scenario.route]
         self._models = tuple(config.catalog.models[m] for m in route.models)
         self._engines = {m.name: Engine[Played](PRESETS[scenario.backends[m.name]]) for m in self._models}
-        self._refusing: set[str] = set()
-        self._error_share: dict[str, float] = {}
+        self._faults: dict[str, Fault | None] = {}
         self._rng = np.random.Generator(np.random.PCG64([scenario.seed, 2]))
         self._serial = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -90,9 +91,8 @@ class Simulation:
         self._every(config.pricing.tick, last_s, self._govern)
         self._every(config.store.poll_every, last_s, self._adopt)
         self._every(config.upstream.probe_every, last_s, self._probe)
-        for fault in self.scenario.faults:
-            self._at(fault.at_s, lambda t, f=fault: self._begin(f, t))
-            self._at(fault.at_s + fault.for_s, lambda t, f=fault: self._end(f, t))
+        for switch in switches(self.scenario.faults):
+            self._at(switch.at_s, lambda t, s=switch: self._switch(s, t))
         for (arrival, klass), prompt in zip(traffic, prompts, strict=True):
             self._play_until(arrival.at_s)
             self._arrive(arrival, klass, prompt)
@@ -154,9 +154,10 @@ class Simulation:
         self.core.dispatcher.sent(ticket, now_s)
         opened.row.attempts = ticket.attempts
         model = placed.model.name
-        if model in self._refusing:
+        fault = self._faults.get(model)
+        if fault is not None and fault.kind is FaultKind.REFUSE:
             self._fail(ticket, Reason.UPSTREAM_UNREACHABLE, now_s)
-        elif self._rng.random() < self._error_share.get(model, 0.0):
+        elif fault is not None and fault.status(float(self._rng.random())) is not None:
             self._fail(ticket, Reason.UPSTREAM_ERROR, now_s)
         else:
             self._engines[model].submit(Played(opened.arrival.input_tokens, opened.arrival.output_tokens, ticket), now_s)
@@ -209,26 +210,18 @@ class Simulation:
 
     # -- faults ----------------------------------------------------------------------------------------------------
 
-    def _begin(self, fault: Fault, now_s: float) -> None:
-        engine, size = self._engines[fault.target], fault.size or 0.0
-        if fault.kind is FaultKind.REFUSE:
-            self._refusing.add(fault.target)
+    def _switch(self, switch: Switch, now_s: float) -> None:
+        """Put a target's fault in force, or repair it."""
+        fault, target = switch.fault, switch.target
+        if fault is not None and fault.kind not in PLAYED:
+            raise ScenarioError(f"a fault of kind {fault.kind.value} needs connections: `load run` plays it, virtual time cannot")
+        self._faults[target] = fault
+        engine = self._engines[target]
+        engine.slow_down(fault.slow if fault is not None else 1.0, now_s)
+        if fault is not None and fault.kills_in_flight:
             for job in engine.abort_all(now_s):
-                self._lose(job, fault.target, now_s)
-        elif fault.kind is FaultKind.SLOW:
-            engine.slow_down(size, now_s)
-            self._wake(fault.target, now_s)
-        elif fault.kind in (FaultKind.DOWN, FaultKind.ERRORS):
-            self._error_share[fault.target] = 1.0 if fault.kind is FaultKind.DOWN else size
-        else:
-            raise ScenarioError(f"fault {fault.kind.value}: needs connections; `load run` plays it")
-
-    def _end(self, fault: Fault, now_s: float) -> None:
-        self._refusing.discard(fault.target)
-        self._error_share.pop(fault.target, None)
-        if fault.kind is FaultKind.SLOW:
-            self._engines[fault.target].slow_down(1.0, now_s)
-            self._wake(fault.target, now_s)
+                self._lose(job, target, now_s)
+        self._wake(target, now_s)
 
     def _lose(self, job: Played, model: str, now_s: float) -> None:
         """End a request whose engine died under it: before its first token it may be tried elsewhere."""
@@ -244,7 +237,8 @@ class Simulation:
         for model in self._models:
             for backend in model.backends:
                 if backend.is_self_hosted:
-                    is_well = model.name not in self._refusing and self._error_share.get(model.name) != 1.0
+                    fault = self._faults.get(model.name)
+                    is_well = fault is None or fault.kind not in (FaultKind.REFUSE, FaultKind.DOWN)
                     self.state.placement.probed(backend.id, model.name, is_well, now_s)
         self._drain_queue(now_s)
 
