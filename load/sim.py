@@ -10,6 +10,7 @@ Not modelled: the network, the gateway's own CPU, clients that leave. `load run`
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -92,7 +93,7 @@ class Simulation:
         self._every(config.store.poll_every, last_s, self._adopt)
         self._every(config.upstream.probe_every, last_s, self._probe)
         for switch in switches(self.scenario.faults):
-            self._at(switch.at_s, lambda t, s=switch: self._switch(s, t))
+            self._at(switch.at_s, partial(self._switch, switch))
         for (arrival, klass), prompt in zip(traffic, prompts, strict=True):
             self._play_until(arrival.at_s)
             self._arrive(arrival, klass, prompt)
@@ -125,7 +126,7 @@ class Simulation:
         due_s = self._engines[model].next_event_s()
         if due_s is not None and not now_s < self._woken.get(model, -1.0) <= due_s:
             self._woken[model] = due_s
-            self._at(due_s, lambda t, m=model: self._advance(m, t))
+            self._at(due_s, partial(self._advance, model))
 
     # -- requests --------------------------------------------------------------------------------------------------
 
