@@ -20,13 +20,13 @@ from gateway.domain.catalog import Backend
 from gateway.domain.errors import Reason
 from gateway.edges.upstream.clocks import Clocks
 from gateway.edges.upstream.connector import Connector, demand_fresh, was_reused
+from gateway.edges.upstream.exchange import HEAD_FIELD_MAX, Exchange, Target, exchange
 from gateway.edges.upstream.options import UpstreamOptions
 from gateway.edges.upstream.retry_after import retry_after_s
 from gateway.ports import Call, Clock, Headers, UpstreamFailure
 
 ERROR_BODY_MAX = 64 * 1024
 """Bytes kept of a failed attempt's body: enough for every error object."""
-HEAD_FIELD_MAX = 16 * 1024
 IDLE_CONNECTION_S = 60.0
 """How long an unused connection is kept."""
 AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -40,18 +40,21 @@ class AiohttpUpstream:
         self.options = options
         """Replaced by a config swap; the connection limit and connect timeout keep their first values."""
         self._clock = clock
-        self._urls: dict[tuple[str, str], URL] = {}
+        self._targets: dict[str, Target] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=clock.real_s(options.connect_timeout))
+        self._connector = Connector(limit=0, limit_per_host=options.connections_max, keepalive_timeout=IDLE_CONNECTION_S, ttl_dns_cache=10)
         self._session = aiohttp.ClientSession(
-            connector=Connector(limit=0, limit_per_host=options.connections_max, keepalive_timeout=IDLE_CONNECTION_S, ttl_dns_cache=10),
-            connector_owner=True,
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             skip_auto_headers=AUTO_HEADERS,
             max_line_size=HEAD_FIELD_MAX,
             max_field_size=HEAD_FIELD_MAX,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=clock.real_s(options.connect_timeout)),
+            timeout=self._timeout,
         )
+        """For engines' own pages; requests go below it."""
 
     async def send(self, backend: Backend, call: Call) -> "AiohttpAnswer":
         """Send a request and wait for the answer's head; cancelling the caller closes the connection.
@@ -60,12 +63,12 @@ class AiohttpUpstream:
         """
         clocks = Clocks(self._clock, backend.id, call.ttft_timeout_s, self.options.idle_timeout, call.total_timeout_s)
         try:
-            response = await self._post(backend, call, clocks)
+            answer = AiohttpAnswer(backend.id, await self._post(backend, call, clocks), clocks)
         except BaseException:
             clocks.stop()
             raise
-        answer = AiohttpAnswer(backend.id, response, clocks)
-        if response.status < 300 or (400 <= response.status < 500 and response.status not in FAILED):
+        status = answer.status
+        if 200 <= status < 300 or (400 <= status < 500 and status not in FAILED):
             return answer
         raise await self._failure(backend, answer)
 
@@ -87,32 +90,30 @@ class AiohttpUpstream:
         """Close all connections."""
         await self._session.close()
 
-    async def _post(self, backend: Backend, call: Call, clocks: Clocks) -> aiohttp.ClientResponse:
-        url = self._url(backend.url, call.path)
-        headers = list(call.headers)
-        if backend.api_key is not None:
-            headers.append(("Authorization", f"Bearer {backend.api_key.reveal()}"))
+    async def _post(self, backend: Backend, call: Call, clocks: Clocks) -> Exchange:
+        target = self._target(backend)
         try:
             clocks.wait()
             try:
-                return await self._session.post(url, data=call.body, headers=headers, allow_redirects=False)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+                return await exchange(self._connector, target, call, self._timeout)
+            except (aiohttp.ServerDisconnectedError, ConnectionError, aiohttp.ClientOSError) as exc:
                 if not was_reused() or isinstance(exc, aiohttp.ClientConnectorError) or _has_partial_head(exc):
                     raise
             demand_fresh(True)
             try:
-                return await self._session.post(url, data=call.body, headers=headers, allow_redirects=False)
+                return await exchange(self._connector, target, call, self._timeout)
             finally:
                 demand_fresh(False)
         except asyncio.CancelledError:
             if clocks.has_struck():
                 raise clocks.failure() from None
             raise
-        except aiohttp.ConnectionTimeoutError as exc:
+        except TimeoutError as exc:
             message = f"backend {backend.id}: no connection within {self.options.connect_timeout:g} s"
             raise UpstreamFailure(Reason.UPSTREAM_TIMEOUT_CONNECT, message) from exc
-        except aiohttp.ClientResponseError as exc:
-            raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, f"backend {backend.id}: not HTTP: {exc.message}") from exc
+        except aiohttp.http.HttpProcessingError as exc:
+            said = exc.message.partition("\n")[0]
+            raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, f"backend {backend.id}: not HTTP: {said}") from exc
         except (aiohttp.ClientError, OSError) as exc:
             reason = Reason.UPSTREAM_BAD_ANSWER if _has_partial_head(exc) else Reason.UPSTREAM_UNREACHABLE
             raise UpstreamFailure(reason, f"backend {backend.id}: {_said(exc)}") from exc
@@ -142,30 +143,31 @@ class AiohttpUpstream:
             retry_after_s=retry_after_s(answer.fields, self._clock.wall_s()),
         )
 
-    def _url(self, base: str, path: str) -> URL:
-        url = self._urls.get((base, path))
-        if url is None:
-            url = self._urls[base, path] = URL(base + path)
-        return url
+    def _target(self, backend: Backend) -> Target:
+        target = self._targets.get(backend.id)
+        if target is None or target.backend is not backend:
+            target = self._targets[backend.id] = Target(backend, self._loop)
+        return target
 
 
 class AiohttpAnswer:
     """A backend's answer; `ports.UpstreamAnswer`."""
 
-    __slots__ = ("_backend", "_clocks", "_response", "headers", "is_stream", "status")
+    __slots__ = ("_backend", "_clocks", "_exchange", "headers", "is_stream", "status")
 
-    def __init__(self, backend: str, response: aiohttp.ClientResponse, clocks: Clocks) -> None:
-        self._backend, self._response, self._clocks = backend, response, clocks
-        self.status = response.status
-        self.headers: Headers = tuple(response.headers.items())
-        self.is_stream = response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
+    def __init__(self, backend: str, exchanged: Exchange, clocks: Clocks) -> None:
+        self._backend, self._exchange, self._clocks = backend, exchanged, clocks
+        fields = exchanged.message.headers
+        self.status: int = exchanged.message.code
+        self.headers: Headers = tuple(fields.items())
+        self.is_stream = fields.get("Content-Type", "").lower().startswith("text/event-stream")
         if not self.is_stream:
             clocks.first_token_came()
 
     @property
     def fields(self) -> Mapping[str, str]:
         """The headers, case-insensitive."""
-        return self._response.headers
+        return self._exchange.message.headers
 
     def content_began(self) -> None:
         """Stop the first token's clock of a stream; the idle clock takes over."""
@@ -176,11 +178,12 @@ class AiohttpAnswer:
 
         Raises: UpstreamFailure (UPSTREAM_TIMEOUT_*, UPSTREAM_CUT).
         """
-        clocks, read = self._clocks, self._response.content.readany
+        clocks, content = self._clocks, self._exchange.content
         while True:
             try:
-                clocks.wait()
-                data = await read()
+                if not content.is_eof():
+                    clocks.wait()
+                data = await content.readany()
             except asyncio.CancelledError:
                 if clocks.has_struck():
                     raise clocks.failure() from None
@@ -189,19 +192,19 @@ class AiohttpAnswer:
                 raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
             finally:
                 clocks.waited()
-            if not data:
+            is_last = content.at_eof()
+            if is_last:
                 clocks.stop()
+                self._exchange.let_go()
+            if data:
+                yield data
+            if is_last:
                 return
-            yield data
 
     def close(self) -> None:
         """Let go: an unfinished answer's connection is closed, a finished one's is kept."""
         self._clocks.stop()
-        connection = self._response.connection
-        if connection is not None and connection.protocol is not None:
-            # Not `close`, which would first write out what is left of a large request.
-            connection.protocol.abort()
-        self._response.close()
+        self._exchange.let_go()
 
 
 async def _at_most(content: aiohttp.StreamReader, bytes_max: int) -> bytes:
