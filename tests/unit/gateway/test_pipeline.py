@@ -302,6 +302,12 @@ async def test_an_error_before_content_is_another_attempt_even_after_a_role():
     assert world.is_clean()
 
 
+async def test_a_head_of_a_failed_attempt_is_not_the_first_token_of_the_next():
+    world = World(Script((b"{", UpstreamFailure(Reason.UPSTREAM_CUT, "cut"))), stream(ROLE, ERROR), stream(WORD, STOP, DONE), backends=3)
+    client = await world.answered(stream=True)
+    assert client.got == WORD + STOP + DONE and client.headers["x-sluice-attempts"] == "3" and world.is_clean()
+
+
 async def test_an_error_in_the_same_read_as_the_first_content_is_still_another_attempt():
     world = World(stream(WORD + ERROR), stream(WORD, STOP, DONE), backends=2)
     client = await world.answered(stream=True)
