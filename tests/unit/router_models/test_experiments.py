@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_models.experiments import _many, folds_of, microseconds, outer, pair_win_rates
+from router_models.experiments import _many, folds_of, microseconds, outer, pair_win_rates, raw_gaps
 from router_models.recipe import Recipe
 from router_models.routers.logistic import LogisticRouter
 from router_models.split import fold
@@ -50,3 +50,9 @@ def test_many_models_stand_beside_zero_router_table_and_oracle(table: ScoreTable
 
 def test_speed_is_a_positive_number_of_microseconds(table: ScoreTable):
     assert 0.0 < microseconds(Recipe("length"), table, rows=50) < 10_000
+
+
+def test_raw_gaps_of_unseen_parts_find_the_hard_words(table: ScoreTable):
+    gaps = raw_gaps(SMALL, table, folds_of(table))
+    hard = np.array([group == "hard" for group in table.groups])
+    assert gaps[hard].mean() > gaps[~hard].mean() + 0.05
