@@ -1,7 +1,7 @@
 """The data port: which path goes where, how many at once, and how it is closed.
 
 aiohttp's low-level server, without routes, middlewares, access log or response objects: an application of the usual kind costs
-twice as much CPU per request (reference: performance measurements in the design notes). One dictionary look-up finds the handler.
+twice as much CPU per request. One dictionary look-up finds the handler.
 """
 
 import asyncio

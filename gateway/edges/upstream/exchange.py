@@ -1,8 +1,8 @@
 """One request and its answer's head on one connection, below aiohttp's client session.
 
-The session builds objects for redirects, cookies, proxies and tracing that a gateway does not need; they cost more CPU than the rest of
-an attempt (measured: 78 us of 128 for session, request, response and body-writing task). Connecting, parsing and flow control stay
-aiohttp's: its connector, its `ResponseHandler` and the `StreamReader` of the answer's body.
+The session builds objects for redirects, cookies, proxies and tracing that a gateway does not need. Measured beside a bare aiohttp forwarder
+in the same minute, server and attempt together took 1.47 of its CPU per request with the session, about 1.0 without. Connecting,
+parsing and flow control stay aiohttp's: its connector, its `ResponseHandler` and the `StreamReader` of the answer's body.
 """
 
 import asyncio
