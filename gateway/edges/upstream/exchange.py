@@ -1,7 +1,7 @@
 """One request and its answer's head on one connection, below aiohttp's client session.
 
-The session builds objects for redirects, cookies, proxies and tracing that a gateway does not need. Measured beside a bare aiohttp forwarder
-in the same minute, server and attempt together took 1.47 of its CPU per request with the session, about 1.0 without. Connecting,
+The session builds objects for redirects, cookies, proxies and tracing that a gateway does not need. Measured beside a bare aiohttp
+forwarder in the same minute, server and attempt together took 1.47 of its CPU per request with the session, about 1.0 without. Connecting,
 parsing and flow control stay aiohttp's: its connector, its `ResponseHandler` and the `StreamReader` of the answer's body.
 """
 

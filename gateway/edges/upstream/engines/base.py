@@ -54,7 +54,7 @@ def samples(text: str, wanted: frozenset[str]) -> Mapping[str, list[float]]:
     Source: Prometheus text exposition format 0.0.4.
     """
     found: dict[str, list[float]] = {}
-    for line in text.splitlines():
+    for line in map(str.strip, text.split("\n")):
         if not line or line[0] == "#":
             continue
         brace = line.find("{")
