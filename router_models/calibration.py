@@ -228,9 +228,13 @@ def _knots(
         reach = abs(seen - at[end])
         if reach > 0.0:
             inner = 1 if end == 0 else -2
-            slope = np.abs((values[inner] - values[end]) / (at[inner] - at[end])) if len(at) > 1 else np.zeros_like(low)
+            # At most half of the last step: a steep outer pair of knots may be chance, and its line would run far.
+            step = np.zeros_like(low)
+            if len(at) > 1:
+                rise = np.abs(values[inner] - values[end])
+                step = rise * min(reach / abs(float(at[inner] - at[end])), 0.5)
             room = np.abs(limit - values[end])
-            step = np.clip(slope * reach, FLAT * room, 0.5 * room)
+            step = np.clip(step, FLAT * room, 0.5 * room)
             outer = values[end] + (step if end == -1 else -step)
             at, values = (
                 (np.append(at, seen), np.vstack([values, outer])) if end == -1 else (np.append(seen, at), np.vstack([outer, values]))
