@@ -54,6 +54,15 @@ sim: $(VENV)/.dev
 bench: $(VENV)/.dev
 	for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+# The shipped router, rebuilt from the named data (SLUICE_DATA), and every table that the documents show.
+builtin-router: $(VENV)/.dev
+	$(BIN)/python -m router_models train --config config/routers/default.yaml \
+	  --data $(SLUICE_DATA)/routing/routellm_mmlu_public80.parquet \
+	  --strong gpt-4-1106-preview --weak mixtral-8x7b-instruct-v0.1 --out router_models/builtin
+
+router-report: $(VENV)/.dev
+	$(BIN)/python -m router_models report --data $(SLUICE_DATA)/routing --out out/router-report
+
 lock:
 	$(LOCK) --extra embedded -o requirements.lock
 	$(LOCK) --extra embedded --extra train --group dev -o requirements-dev.lock

@@ -283,10 +283,8 @@ class Worker:
                     "mode": runtime.config.mode,
                     "path": self._path,
                 },
-                "routers": {
-                    name: {"name": s.name, "is_fallback": s.is_fallback, "trouble": runtime.troubles.get(name)}
-                    for name, s in runtime.scorers.items()
-                },
+                "routers": {name: runtime.troubles.get(name) for name in runtime.scorers},
+                "router_names": {name: scorer.name for name, scorer in runtime.scorers.items()},
                 "store": self._store_view(),
                 "duties": dict(watched.errors),
                 "is_leader": watched.is_leader,
