@@ -11,7 +11,7 @@ LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-in
 define install
 	@echo "installing into $(VENV) from $(1) ..."
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  UV_PYTHON_DOWNLOADS=never uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --require-hashes -r $(1) && \
 	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps -e . ; \
 	else \
