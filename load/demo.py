@@ -35,6 +35,8 @@ OTHERS_WAIT_S = 3.0
 """After one child was refused: for the gateway to say what it has to say, which explains more than a busy port."""
 TRAFFIC_RPS = 1.0
 TRAFFIC_TOKENS = 400.0
+STOP_WAIT_S = 8.0
+"""For streams under way to end after Ctrl-C; nobody waits longer for a demo."""
 USAGE = 2
 Say = Callable[[str], None]
 
@@ -188,8 +190,8 @@ async def _stay(config: Config, children: Sequence[Child], stop: asyncio.Event, 
 async def _stop(children: Sequence[Child]) -> None:
     """Stop the gateway first, so that it drains while its backends still answer, then the others."""
     gateways = [child for child in children if child.name.startswith("gateway")]
-    await asyncio.gather(*(child.stop() for child in gateways))
-    await asyncio.gather(*(child.stop() for child in children if child not in gateways))
+    await asyncio.gather(*(child.stop(STOP_WAIT_S) for child in gateways))
+    await asyncio.gather(*(child.stop(STOP_WAIT_S) for child in children if child not in gateways))
 
 
 async def _send(config: Config, say: Say) -> None:

@@ -36,13 +36,20 @@ class Plan:
     strong: str
     """Name of the route's best model."""
 
-    def config(self, where: Addresses = NOWHERE, started_wall_s: float = 0.0, admin_token: str = "", lead_s: float = 0.0) -> str:
+    def config(
+        self,
+        where: Addresses = NOWHERE,
+        started_wall_s: float = 0.0,
+        admin_token: str = "",
+        lead_s: float = 0.0,
+        tail_s: float = 0.0,
+    ) -> str:
         """Return the YAML of the gateway under test; see `gateway_yaml`.
 
         Raises: ScenarioError, gateway.config.errors.ConfigErrors, router_models' ArtifactError.
         """
         threshold = self.calibrated() if self.scenario.law == "static" else None
-        return gateway_yaml(self.scenario, self.traffic, where, started_wall_s, admin_token or NOBODY, threshold, lead_s)
+        return gateway_yaml(self.scenario, self.traffic, where, started_wall_s, admin_token or NOBODY, threshold, lead_s, tail_s)
 
     def notes(self) -> dict[str, Any]:
         """Return what a report shows of the plan: what was broken and when, what came in bursts."""

@@ -26,6 +26,8 @@ from load.stage import Stage, copy_builtin_router, lead_s
 SHOW_EVERY_S = 0.5
 SETTLE_TICKS = 2.0
 """After the last answer: until its dollars have been flushed, judged and published."""
+TAIL_S = 300.0
+"""Runs with a restart are accounted by the store, whose budget must not begin anew before the last answer."""
 _CLOCKED = (EventKind.RESTART_GATEWAY, EventKind.KILL_GATEWAY)
 
 
@@ -62,7 +64,8 @@ async def run(plan: Plan, options: Options, progress: Progress) -> Result:
     if any(e.kind is EventKind.REMOVE_ROUTER for e in options.events):
         plan = replace(plan, scenario=replace(plan.scenario, router=str(copy_builtin_router(options.folder))))
     config = parsed(plan.config(), plan.scenario)
-    async with Stage(plan, options.folder, options.speed) as stage:
+    is_restarted = any(e.kind in _CLOCKED for e in options.events)
+    async with Stage(plan, options.folder, options.speed, TAIL_S if is_restarted else 0.0) as stage:
         state = await stage.admin_state()
         passed_s = float(state["wall_s"]) - stage.now.started_wall_s if state is not None else lead_s(options.speed)
         wait_s = (lead_s(options.speed) - passed_s) / options.speed
@@ -79,7 +82,8 @@ async def run(plan: Plan, options: Options, progress: Progress) -> Result:
             for task in around:
                 task.cancel()
         last = await stage.admin_state()
-        notes = _notes(plan, options) | slo_notes(config) | client_notes(client) | account(rows, last) | watcher.notes()
+        billed = watcher.spent_usd(last) if is_restarted else await stage.billed_usd()
+        notes = _notes(plan, options) | slo_notes(config) | client_notes(client) | account(rows, billed, last) | watcher.notes()
         notes |= {"late_start_s": max(0.0, -wait_s) * options.speed, "gateway_cpu_s": stage.total_cpu_s()}
     return _result(plan, options, config.pricing.law, rows, watcher.samples, notes)
 
@@ -157,6 +161,11 @@ class Watcher:
         await self._stage.do(event)
         self._done.append({**event.as_note(), "begun_s": begun_s, "ended_s": self._pace.now_s()})
 
+    def spent_usd(self, state: Mapping[str, Any] | None) -> float | None:
+        """Return what the cost budget of a state has spent in its period."""
+        budgets = ((state or {}).get("board") or {}).get("budgets", ())
+        return next((b["spent_usd"] for b in budgets if b["slo"] == self._cost), None)
+
     def notes(self) -> dict[str, Any]:
         """What was done, and when it really happened."""
         return {"switched": self._breaks, "events": self._done}
@@ -178,24 +187,20 @@ def sample_of(state: Mapping[str, Any], now_s: float, route: str, cost: str | No
     )
 
 
-def account(rows: Sequence[Row], state: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Lay the gateway's own account beside ours.
+def account(rows: Sequence[Row], billed_usd: float | None, state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Lay the gateway's own account beside ours; it also knows dollars that no client sees, of attempts that failed.
 
-    The gateway's is what its store counted per model over the last hour, which outlives restarts; it knows dollars that no
-    client sees (attempts that failed after they were billed).
+    Args:
+        billed_usd: what the gateway counted: its process, or, over a restart, the budget in its store.
     """
-    ours = sum(r.usd for r in rows)
-    if state is None or not state.get("board"):
-        return {"harness_usd": ours, "gateway_usd": None}
-    theirs = sum(m["usd"] for m in state["board"]["traffic"]["models"].values())
-    worker = state.get("worker") or {}
+    ours, worker = sum(r.usd for r in rows), (state or {}).get("worker") or {}
     return {
         "harness_usd": ours,
-        "gateway_usd": theirs,
-        "gateway_over_harness": theirs / ours if ours else None,
-        "gateway_reasons": state["board"]["traffic"]["reasons"],
+        "gateway_usd": billed_usd,
+        "gateway_over_harness": billed_usd / ours if ours and billed_usd is not None else None,
         "gateway_store": worker.get("store"),
         "gateway_troubles": worker.get("duties"),
+        "gateway_config": worker.get("config"),
     }
 
 

@@ -154,13 +154,15 @@ def gateway_yaml(
     admin_token: str,
     threshold: float | None,
     lead_s: float = 0.0,
+    tail_s: float = 0.0,
 ) -> str:
     """Return the gateway's configuration for one run.
 
     Args:
-        started_wall_s: the budget's period starts here and is as long as `lead_s` and the scenario together.
+        started_wall_s: the budget's period starts here and is as long as `lead_s`, the scenario and `tail_s` together.
         threshold: of the `static` law, when the scenario asks for it.
         lead_s: from the period's start to the scenario's: what a real gateway needs to come up.
+        tail_s: from the scenario's end to the period's, for runs whose account is read when all is over.
     Raises: ScenarioError when scenario and configuration do not fit.
     """
     data = _yaml(Path(scenario.config))
@@ -188,7 +190,7 @@ def gateway_yaml(
             raise ScenarioError(f"{scenario.config} has no SLO of kind cost to give the scenario's budget to")
         spend.pop("window", None)
         spend["sli"] = {"kind": "cost", "usd": usd, "forecast_requests": len(traffic) * scenario.budget.forecast_factor}
-        spend["period"], spend["anchor"] = f"{scenario.duration_s + lead_s:.3f}s", _iso(started_wall_s)
+        spend["period"], spend["anchor"] = f"{scenario.duration_s + lead_s + tail_s:.3f}s", _iso(started_wall_s)
     if scenario.law is not None:
         data["pricing"]["law"] = {"kind": "static", "threshold": threshold} if scenario.law == "static" else scenario.law
     return yaml.safe_dump(data, sort_keys=False)

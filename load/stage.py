@@ -26,7 +26,10 @@ from load.scenario import Addresses
 LEAD_REAL_S, LEAD_S = 0.5, 1.0
 """What a gateway needs to come up: LEAD_REAL_S of imports before its clock begins, then LEAD_S that pass at its speed."""
 KILL_EVERY_S = 0.05
+BILLED = "sluice_cost_usd_total{"
 ADMIN_WAIT_S = 5.0
+STOP_WAIT_S = 45.0
+"""Longer than the gateway's own drain."""
 
 
 def lead_s(speed: float) -> float:
@@ -47,9 +50,14 @@ class Standing:
 class Stage:
     """Starts, watches, hurts and stops what is under test. Use as an async context manager."""
 
-    def __init__(self, plan: Plan, folder: Path, speed: float) -> None:
-        """`folder` takes all files; its `state` is made anew."""
-        self.plan, self.folder, self.speed = plan, folder, speed
+    def __init__(self, plan: Plan, folder: Path, speed: float, tail_s: float = 0.0) -> None:
+        """Prepare, start nothing.
+
+        Args:
+            folder: takes all files; its `state` is made anew.
+            tail_s: by which the budget's period outlasts the scenario.
+        """
+        self.plan, self.folder, self.speed, self._tail_s = plan, folder, speed, tail_s
         self.state, self.config = folder / "state", folder / "gateway.yaml"
         self._backends: dict[str, Child] = {}
         self._gateway: Child | None = None
@@ -71,7 +79,7 @@ class Stage:
         try:
             await asyncio.gather(*(self._start_backend(name) for name in names))
             self.now.started_wall_s = time.time()
-            self.config.write_text(self.plan.config(where, self.now.started_wall_s, self.now.token, lead_s(self.speed)))
+            self.config.write_text(self.plan.config(where, self.now.started_wall_s, self.now.token, lead_s(self.speed), self._tail_s))
             await self._start_gateway()
         except BaseException:
             await self.__aexit__()
@@ -102,7 +110,7 @@ class Stage:
         self.is_running = False
         self.cpu_s += self._gateway_cpu_s()
         if number == signal.SIGTERM:
-            await self._gateway.stop()
+            await self._gateway.stop(STOP_WAIT_S)
         else:
             self._gateway.send(number)
             await self._gateway.ended()
@@ -116,6 +124,16 @@ class Stage:
                 return state
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
+
+    async def billed_usd(self) -> float | None:
+        """Return the dollars that the gateway's process has billed since it started; None when it does not answer."""
+        headers = {"Authorization": f"Bearer {self.now.token}"}
+        try:
+            async with self._session.get(f"http://{self.now.addresses.admin}/metrics", headers=headers) as response:
+                lines = (await response.text()).splitlines()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(BILLED))
 
     async def switch(self, target: str, fault: Fault | None) -> None:
         """Break a backend, or repair it."""
