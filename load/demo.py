@@ -67,7 +67,7 @@ async def demo(path: Path, has_traffic: bool, say: Say = lambda line: print(line
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     children: list[Child] = []
     try:
-        config = _prepared(path)
+        config = prepared(path)
         say(f"starting the gateway, its store and simulated backends with {path} ...")
         starting = asyncio.get_running_loop().create_task(_start(config, path, children, say))
         stopping = asyncio.get_running_loop().create_task(stop.wait())
@@ -90,7 +90,7 @@ async def demo(path: Path, has_traffic: bool, say: Say = lambda line: print(line
         await _stop(children)
 
 
-def _prepared(path: Path) -> Config:
+def prepared(path: Path) -> Config:
     """Read the configuration, and make the admin token that it names, if there is none yet.
 
     Raises: DemoRefused, ConfigErrors.

@@ -53,7 +53,7 @@ def labels(results: Sequence[Result]) -> list[str]:
     plain = [f"{r.kind} {r.law}" for r in results]
     if len({r.scenario for r in results}) > 1:
         plain = [f"{r.scenario} {name}" for r, name in zip(results, plain, strict=True)]
-    return [f"{name} #{i + 1}" if plain.count(name) > 1 else name for i, name in enumerate(plain)]
+    return [f"{name} #{plain[: i + 1].count(name)}" if plain.count(name) > 1 else name for i, name in enumerate(plain)]
 
 
 def text(result: Result) -> str:

@@ -20,7 +20,8 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_scenario_is_read_whole(tmp_path: Path) -> None:
-    text = "budget: {strong_share: 0.2}\nfaults: [{kind: refuse, target: weak, at_s: 5, for_s: 2}]\nbursts: [{at_s: 1, for_s: 2, times: 3}]\n"
+    text = "budget: {strong_share: 0.2}\nfaults: [{kind: refuse, target: weak, at_s: 5, for_s: 2}]\n"
+    text += "bursts: [{at_s: 1, for_s: 2, times: 3}]\n"
     scenario = Scenario.load(written(tmp_path, text))
     assert scenario.budget == Budget(0.2)
     assert scenario.faults[0].target == "weak"
