@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.core.budget.burn import WINDOWS_S, burn_rate, spend_rate
 from gateway.core.budget.counts import Counts
-from gateway.core.budget.ledger import Judgement
+from gateway.core.budget.ledger import HORIZON, Judgement
 from gateway.domain.event import NANO
 from gateway.domain.prices import Price, Prices
 from gateway.domain.reading import Reading
@@ -81,7 +81,8 @@ def _exhausts(j: Judgement, counts: Counts, wall_s: float) -> float | None:
     rate = counts.total(j.slo.bad_field, wall_s - RECENT_S, wall_s + 10) / RECENT_S
     if rate <= 0 or left <= 0:
         return None
-    ends_s = j.ends_s if j.slo.spec.period is not None else wall_s + (j.slo.spec.window_s or 0.0)
+    # What is to come of a rolling window is planned for a part of it only: beyond, old failures age out.
+    ends_s = j.ends_s if j.slo.spec.period is not None else wall_s + HORIZON * j.length_s
     at_s = wall_s + left / rate
     return at_s if at_s < ends_s else None
 

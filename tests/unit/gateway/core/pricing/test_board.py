@@ -81,6 +81,19 @@ def test_failures_at_the_present_rate_use_the_budget_up_at_a_known_time() -> Non
     assert at_s == pytest.approx(NOON + left / 0.01)
 
 
+def test_failures_at_less_than_the_allowed_pace_never_use_the_budget_up() -> None:
+    few: list[Entry] = [(FLEET.valid_field, 360), (FLEET.bad_field, 3), ("n", 360)]
+    assert budget(shown((NOON - 1800, few)), "availability")["exhausts_wall_s"] is None
+    many: list[Entry] = [(FLEET.valid_field, 360), (FLEET.bad_field, 5), ("n", 360)]
+    assert budget(shown((NOON - 1800, many)), "availability")["exhausts_wall_s"] is not None
+
+
+def test_what_is_spent_does_not_run_out_once_more() -> None:
+    spent: list[Entry] = [("usd", 90 * NANO), ("n", 360)]
+    b = budget(shown((NOON - 1800, spent)), "spend")
+    assert b["is_exhausted"] and b["exhausts_wall_s"] is None and b["remaining"] < 0
+
+
 def test_traffic_of_the_last_hour_by_model_class_and_ending() -> None:
     lately: list[Entry] = [
         ("m.strong.n", 1), ("m.strong.usd", NANO // 2), ("m.strong.in", 99), ("m.gpt-4.1.n", 3), ("m.gpt-4.1.usd", 6),
