@@ -50,6 +50,13 @@ def test_an_empty_or_reversed_stretch_is_nothing() -> None:
     assert counts.total("unknown", T, T + HOUR) == 0
 
 
+def test_of_a_ten_second_slot_at_the_edge_the_nearer_half_decides() -> None:
+    counts = counted([(T + 5, 7), (T + 100, 1)])
+    assert counts.total("n", T + 4, T + 60) == 7
+    assert counts.total("n", T + 6, T + 60) == 0
+    assert counts.total("n", T + 60, T + 101) == 1  # The newest slot counts whole: its events have already happened.
+
+
 def test_several_fields_of_one_stretch() -> None:
     counts = Counts()
     counts.add([("n", 1), ("usd", 7)], T)

@@ -152,6 +152,14 @@ def test_a_bad_morning_is_made_up_for_within_a_factor_of_five() -> None:
     assert j.allowance == pytest.approx(FLOOR * 0.01) and j.is_exhausted
 
 
+def test_of_what_is_to_come_only_as_many_are_valid_events_as_were_so_far() -> None:
+    books = Books(availability())
+    books.events(T, 0, is_first=True)
+    books.events(T + DAY_S / 2, 1_080)
+    books.take(T + DAY_S / 2, {"n": 3_240, "req": 3_240})
+    assert books.judge(T + DAY_S / 2, rate=0.1).to_come == pytest.approx(4_320 / 4)
+
+
 def test_one_failure_among_the_first_requests_exhausts_nothing() -> None:
     for slo in (availability(0.999), availability(0.999, period=None)):
         books = Books(slo)

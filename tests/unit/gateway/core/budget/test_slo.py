@@ -45,6 +45,13 @@ def test_the_day_on_which_clocks_go_back_has_25_hours() -> None:
     assert hours(day.bounds(at("2026-10-25T12:00:00+01:00"))) == 25
 
 
+def test_a_midnight_that_occurs_twice_begins_one_day() -> None:
+    havana = Period("day", timezone="America/Havana")  # At one o'clock it is midnight again.
+    start = at("2026-11-01T00:00:00-04:00")
+    assert havana.bounds(at("2026-11-01T00:30:00-04:00"))[0] == start
+    assert havana.bounds(at("2026-11-01T00:30:00-05:00")) == (start, start + 25 * 3600)
+
+
 def test_both_hours_between_two_and_three_are_periods_of_their_own() -> None:
     hour = Period("hour", timezone=BERLIN)
     first, second = hour.bounds(at("2026-10-25T02:30:00+02:00")), hour.bounds(at("2026-10-25T02:30:00+01:00"))
