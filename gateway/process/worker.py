@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from aiohttp import web
@@ -170,6 +170,8 @@ class Worker:
     async def _last_flush(self) -> None:
         try:
             async with asyncio.timeout(self._clock.real_s(FAREWELL_S)):
+                if hasattr(self, "_data"):
+                    await self._data.feedback.flush(self._store)
                 await self._store.flush()
                 await self._store.resign()
         except (StoreAway, TimeoutError) as trouble:
@@ -209,7 +211,7 @@ class Worker:
         ]
         if self._embedded is not None:
             duties.append(Duty("store-server", lambda: 1.0, self._embedded.supervise))
-        return duties
+        return [_ending(duty) for duty in duties]
 
     def _config(self) -> Config:
         return self.runtime.config
@@ -312,6 +314,24 @@ class Worker:
         health = self._store.health
         view = {"kind": "embedded" if self._embedded else "server", "address": self._store.address, **asdict(health)}
         return {**view, "is_away": health.is_away, "fill": health.memory_fill}
+
+
+def _ending(duty: Duty) -> Duty:
+    """Let a duty end when it is cancelled, even where a library swallowed that.
+
+    The Redis client sends through `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes just as the
+    send completes: the process would never end.
+    """
+
+    async def round_() -> None:
+        try:
+            await duty.round()
+        finally:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
+
+    return replace(duty, round=round_)
 
 
 def busy(key: str, listen: str, trouble: OSError) -> StartError:
