@@ -106,7 +106,11 @@ def whole(said: str) -> dict[str, Any]:
 
 
 def chunk(said: str, finish_reason: str | None = None) -> dict[str, Any]:
-    return {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": said}, "finish_reason": finish_reason}]}
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": {"content": said}, "finish_reason": finish_reason}],
+    }
 
 
 def asked(way: str = "fine", **more: Any) -> dict[str, Any]:
@@ -151,7 +155,10 @@ class Serving:
         return answer
 
     async def show(self, path: str) -> str:
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session, session.get(self.admin + path) as response:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,
+            session.get(self.admin + path) as response,
+        ):
             assert response.status == 200
             return await response.text()
 
