@@ -280,7 +280,7 @@ class Worker:
                 "config": {
                     "generation": runtime.generation,
                     "hash": runtime.config.hash,
-                    "errors": list(self._errors),
+                    "errors": [*self._errors, *([self._watcher.problem] if self._watcher.problem is not None else [])],
                     "notes": list(self._notes),
                     "mode": runtime.config.mode,
                     "path": self._path,
