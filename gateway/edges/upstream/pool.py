@@ -1,4 +1,4 @@
-"""All backends over plain aiohttp: sends a request, and says in our own words what became of it.
+"""All backends over connections of our own: sends a request, and says in our own words what became of it.
 
 What is a failed attempt (`UpstreamFailure`) and what an answer: 5xx, 429, 401 and 403, redirects and broken HTTP are failures,
 an attempt may be made elsewhere; every other 4xx is the backend's answer to this client and passed on unchanged.
@@ -11,24 +11,24 @@ The backend's key is put on here and nowhere else, and is never logged.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.domain.catalog import Backend
 from gateway.domain.errors import Reason
 from gateway.edges.upstream.clocks import Clocks
-from gateway.edges.upstream.connector import Connector, demand_fresh, was_reused
-from gateway.edges.upstream.exchange import HEAD_FIELD_MAX, Exchange, Target, exchange
+from gateway.edges.upstream.connections import IDLE_CONNECTION_S, LOOK_EVERY_S, Broken, Connection, Origin
+from gateway.edges.upstream.exchange import Target
+from gateway.edges.upstream.framing import Malformed
 from gateway.edges.upstream.options import UpstreamOptions
 from gateway.edges.upstream.retry_after import retry_after_s
 from gateway.ports import Call, Clock, Headers, UpstreamFailure
 
 ERROR_BODY_MAX = 64 * 1024
 """Bytes kept of a failed attempt's body: enough for every error object."""
-IDLE_CONNECTION_S = 60.0
-"""How long an unused connection is kept."""
 AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 FAILED = {401: Reason.UPSTREAM_AUTH, 403: Reason.UPSTREAM_AUTH, 429: Reason.UPSTREAM_RATE_LIMITED}
 
@@ -41,29 +41,24 @@ class AiohttpUpstream:
         """Replaced by a config swap; the connection limit and connect timeout keep their first values."""
         self._clock = clock
         self._targets: dict[str, Target] = {}
+        self._origins: dict[tuple[str, str], Origin] = {}
         self._loop = asyncio.get_running_loop()
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=clock.real_s(options.connect_timeout))
-        self._connector = Connector(limit=0, limit_per_host=options.connections_max, keepalive_timeout=IDLE_CONNECTION_S, ttl_dns_cache=10)
+        self._connections_max = options.connections_max
+        self._connect_timeout_s = clock.real_s(options.connect_timeout)
         self._session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            skip_auto_headers=AUTO_HEADERS,
-            max_line_size=HEAD_FIELD_MAX,
-            max_field_size=HEAD_FIELD_MAX,
-            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False, skip_auto_headers=AUTO_HEADERS
         )
-        """For engines' own pages; requests go below it."""
+        """For engines' own pages."""
+        self._looking = self._loop.call_later(LOOK_EVERY_S, self._look)
 
-    async def send(self, backend: Backend, call: Call) -> "AiohttpAnswer":
+    async def send(self, backend: Backend, call: Call) -> "HttpAnswer":
         """Send a request and wait for the answer's head; cancelling the caller closes the connection.
 
         Raises: UpstreamFailure.
         """
         clocks = Clocks(self._clock, backend.id, call.ttft_timeout_s, self.options.idle_timeout, call.total_timeout_s)
         try:
-            answer = AiohttpAnswer(backend.id, await self._post(backend, call, clocks), clocks)
+            answer = HttpAnswer(backend.id, await self._post(backend, call, clocks), clocks)
         except BaseException:
             clocks.stop()
             raise
@@ -88,39 +83,55 @@ class AiohttpUpstream:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._looking.cancel()
+        for origin in self._origins.values():
+            origin.close()
         await self._session.close()
 
-    async def _post(self, backend: Backend, call: Call, clocks: Clocks) -> Exchange:
+    async def _post(self, backend: Backend, call: Call, clocks: Clocks) -> Connection:
+        """Send a request and wait for the head of its answer; the connection is ours until it is let go."""
         target = self._target(backend)
+        origin = target.origin
+        connection: Connection | None = None
         try:
             clocks.wait()
+            connection = await origin.connection(self._connect_timeout_s)
             try:
-                return await exchange(self._connector, target, call, self._timeout)
-            except (aiohttp.ServerDisconnectedError, ConnectionError, aiohttp.ClientOSError) as exc:
-                if not was_reused() or isinstance(exc, aiohttp.ClientConnectorError) or _has_partial_head(exc):
+                await connection.ask(target.request(call))
+            except Broken:
+                if not connection.was_used or connection.is_answering:
                     raise
-            demand_fresh(True)
-            try:
-                return await exchange(self._connector, target, call, self._timeout)
-            finally:
-                demand_fresh(False)
-        except asyncio.CancelledError:
-            if clocks.has_struck():
+                connection.abort()
+                origin.drop_idle()
+                connection = await origin.connection(self._connect_timeout_s)
+                await connection.ask(target.request(call))
+            return connection
+        except BaseException as exc:
+            is_partial = connection is not None and connection.is_answering
+            if connection is not None:
+                connection.abort()
+            if isinstance(exc, asyncio.CancelledError) and clocks.has_struck():
                 raise clocks.failure() from None
-            raise
-        except TimeoutError as exc:
-            message = f"backend {backend.id}: no connection within {self.options.connect_timeout:g} s"
-            raise UpstreamFailure(Reason.UPSTREAM_TIMEOUT_CONNECT, message) from exc
-        except aiohttp.http.HttpProcessingError as exc:
-            said = exc.message.partition("\n")[0]
-            raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, f"backend {backend.id}: not HTTP: {said}") from exc
-        except (aiohttp.ClientError, OSError) as exc:
-            reason = Reason.UPSTREAM_BAD_ANSWER if _has_partial_head(exc) else Reason.UPSTREAM_UNREACHABLE
-            raise UpstreamFailure(reason, f"backend {backend.id}: {_said(exc)}") from exc
+            failure = self._as_failure(backend, exc, is_partial)
+            if failure is None:
+                raise
+            raise failure from exc
         finally:
             clocks.waited()
 
-    async def _failure(self, backend: Backend, answer: "AiohttpAnswer") -> UpstreamFailure:
+    def _as_failure(self, backend: Backend, exc: BaseException, is_partial: bool) -> UpstreamFailure | None:
+        """Say in our own words why no head came; None for what is no failure of the backend."""
+        if isinstance(exc, TimeoutError):
+            message = f"backend {backend.id}: no connection within {self.options.connect_timeout:g} s"
+            return UpstreamFailure(Reason.UPSTREAM_TIMEOUT_CONNECT, message)
+        if isinstance(exc, Malformed):
+            return UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, f"backend {backend.id}: not HTTP: {exc}")
+        if isinstance(exc, Broken | OSError):
+            reason = Reason.UPSTREAM_BAD_ANSWER if is_partial else Reason.UPSTREAM_UNREACHABLE
+            return UpstreamFailure(reason, f"backend {backend.id}: {_said(exc)}")
+        return None
+
+    async def _failure(self, backend: Backend, answer: "HttpAnswer") -> UpstreamFailure:
         """Return the failure for an answer that is none, with the backend's own error object if it comes in time."""
         body = bytearray()
         try:
@@ -140,34 +151,42 @@ class AiohttpUpstream:
             status=status,
             headers=answer.headers,
             body=bytes(body) if len(body) < ERROR_BODY_MAX else b"",
-            retry_after_s=retry_after_s(answer.fields, self._clock.wall_s()),
+            retry_after_s=retry_after_s(CIMultiDict(answer.headers), self._clock.wall_s()),
         )
 
     def _target(self, backend: Backend) -> Target:
         target = self._targets.get(backend.id)
         if target is None or target.backend is not backend:
-            target = self._targets[backend.id] = Target(backend, self._loop)
+            parts = urlsplit(backend.url)
+            key = (parts.scheme, parts.netloc.rpartition("@")[2])
+            origin = self._origins.get(key)
+            if origin is None:
+                origin = self._origins[key] = Origin(backend.url, self._connections_max, self._loop)
+            target = self._targets[backend.id] = Target(backend, origin)
         return target
 
+    def _look(self) -> None:
+        before_s = self._loop.time() - IDLE_CONNECTION_S
+        for origin in self._origins.values():
+            origin.drop_old(before_s)
+        self._looking = self._loop.call_later(LOOK_EVERY_S, self._look)
 
-class AiohttpAnswer:
+
+class HttpAnswer:
     """A backend's answer; `ports.UpstreamAnswer`."""
 
-    __slots__ = ("_backend", "_clocks", "_exchange", "headers", "is_stream", "status")
+    __slots__ = ("_answer", "_backend", "_clocks", "_connection", "headers", "is_stream", "status")
 
-    def __init__(self, backend: str, exchanged: Exchange, clocks: Clocks) -> None:
-        self._backend, self._exchange, self._clocks = backend, exchanged, clocks
-        fields = exchanged.message.headers
-        self.status: int = exchanged.message.code
-        self.headers: Headers = tuple(fields.items())
-        self.is_stream = fields.get("Content-Type", "").lower().startswith("text/event-stream")
+    def __init__(self, backend: str, connection: Connection, clocks: Clocks) -> None:
+        self._backend, self._connection, self._clocks = backend, connection, clocks
+        answer = connection.answer
+        assert answer is not None
+        self._answer = answer
+        self.status: int = answer.status
+        self.headers: Headers = answer.fields
+        self.is_stream = answer.content_type.lower().startswith("text/event-stream")
         if not self.is_stream:
             clocks.first_token_came()
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        """The headers, case-insensitive."""
-        return self._exchange.message.headers
 
     def content_began(self) -> None:
         """Stop the first token's clock of a stream; the idle clock takes over."""
@@ -178,24 +197,23 @@ class AiohttpAnswer:
 
         Raises: UpstreamFailure (UPSTREAM_TIMEOUT_*, UPSTREAM_CUT).
         """
-        clocks, content = self._clocks, self._exchange.content
+        clocks, connection, answer = self._clocks, self._connection, self._answer
         while True:
             try:
-                if not content.is_eof():
+                if not answer.is_complete:
                     clocks.wait()
-                data = await content.readany()
+                data = await connection.read()
             except asyncio.CancelledError:
                 if clocks.has_struck():
                     raise clocks.failure() from None
                 raise
-            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as exc:
+            except (Broken, Malformed) as exc:
                 raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
             finally:
                 clocks.waited()
-            is_last = content.at_eof()
+            is_last = answer.is_complete and not answer.body_bytes
             if is_last:
-                clocks.stop()
-                self._exchange.let_go()
+                self.close()
             if data:
                 yield data
             if is_last:
@@ -204,7 +222,9 @@ class AiohttpAnswer:
     def close(self) -> None:
         """Let go: an unfinished answer's connection is closed, a finished one's is kept."""
         self._clocks.stop()
-        self._exchange.let_go()
+        connection = self._connection
+        if connection.answer is self._answer:
+            connection.let_go()
 
 
 async def _at_most(content: aiohttp.StreamReader, bytes_max: int) -> bytes:
@@ -215,12 +235,6 @@ async def _at_most(content: aiohttp.StreamReader, bytes_max: int) -> bytes:
             break
         body += data
     return bytes(body)
-
-
-def _has_partial_head(exc: BaseException) -> bool:
-    """Say whether a disconnected backend had begun to answer."""
-    message: Any = exc.message if isinstance(exc, aiohttp.ServerDisconnectedError) else None
-    return message is not None and not isinstance(message, str)
 
 
 def _said(exc: BaseException) -> str:
