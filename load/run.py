@@ -24,8 +24,9 @@ from load.scenario import KEY, tariffs_of
 from load.stage import Stage, copy_builtin_router, lead_s
 
 SHOW_EVERY_S = 0.5
-SETTLE_TICKS = 2.0
-"""After the last answer: until its dollars have been flushed, judged and published."""
+SLACK_S = 0.5
+SETTLE_S = 30.0
+"""Longest wait, after the last answer, for the gateway to have counted and judged it."""
 TAIL_S = 300.0
 """Runs with a restart are accounted by the store, whose budget must not begin anew before the last answer."""
 _CLOCKED = (EventKind.RESTART_GATEWAY, EventKind.KILL_GATEWAY)
@@ -78,14 +79,28 @@ async def run(plan: Plan, options: Options, progress: Progress) -> Result:
             doing = [group.create_task(watcher.do(event)) for event in options.events]
             rows = await play(plan, client, pace, progress, lambda: _seen(watcher.samples))
             await asyncio.gather(*doing)
-            await pace.until(pace.now_s() + SETTLE_TICKS * config.pricing.tick + config.store.flush_every + config.store.poll_every)
+            last = await _settled(stage, pace, config, is_restarted)
             for task in around:
                 task.cancel()
-        last = await stage.admin_state()
         billed = watcher.spent_usd(last) if is_restarted else await stage.billed_usd()
         notes = _notes(plan, options) | slo_notes(config) | client_notes(client) | account(rows, billed, last) | watcher.notes()
         notes |= {"late_start_s": max(0.0, -wait_s) * options.speed, "gateway_cpu_s": stage.total_cpu_s()}
     return _result(plan, options, config.pricing.law, rows, watcher.samples, notes)
+
+
+async def _settled(stage: Stage, pace: Pace, config: Config, is_judged: bool) -> Mapping[str, Any] | None:
+    """Return the gateway's state when all that has happened is flushed and, with `is_judged`, in a published board."""
+    state = await stage.admin_state()
+    flushed_wall_s = float(state["wall_s"]) + config.store.flush_every + SLACK_S if state is not None else 0.0
+    until_s = pace.now_s() + SETTLE_S
+    while pace.now_s() < until_s:
+        await pace.until(pace.now_s() + SLACK_S)
+        state = await stage.admin_state()
+        if state is not None and state.get("board"):
+            seen_wall_s = state["board"]["made_wall_s"] if is_judged else state["wall_s"]
+            if seen_wall_s >= flushed_wall_s:
+                break
+    return state
 
 
 async def _visit(plan: Plan, options: Options, progress: Progress) -> Result:
