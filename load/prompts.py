@@ -127,16 +127,26 @@ def held_out(data: Path | None = None) -> list[Question]:
 
 _EASY = ("name the capital of", "give the plural of", "say the colour of", "spell the word for", "translate into French:")
 _HARD = (
-    "derive, step by step, the integral behind",
+    "derive, with all intermediate steps, the integral behind",
     "prove the theorem about",
     "explain the enzyme kinetics of",
     "compare the statutes on",
 )
+_CLAUSES = (
+    "state every assumption that you make",
+    "give the counterexample when one condition is dropped",
+    "say which step would fail in two dimensions",
+    "compare the result with the classical case",
+    "show where the estimate is sharp",
+)
+CLAUSES_MAX = 24
 _THINGS = ("a river", "the moon", "a bridge", "an old map", "the harvest", "a lantern", "the tide", "a violin", "copper", "the archive")
 
 
 def generated(count: int, rng: Generator) -> list[Question]:
-    """Make up questions whose hardness shows in their words: the weak model fails on hard ones, the strong one seldom.
+    """Make up questions whose hardness shows in words and length: the weak model fails on hard ones, the strong one seldom.
+
+    Hard ones carry a drawn number of further clauses, so that a router that only sees lengths still tells them apart.
 
     The scores are drawn (strong right with 0.92 / 0.78, weak with 0.88 / 0.42 on easy / hard); they mean nothing about any real model.
     """
@@ -145,8 +155,8 @@ def generated(count: int, rng: Generator) -> list[Question]:
         is_hard = rng.random() < 0.5
         ask = str(rng.choice(_HARD if is_hard else _EASY))
         right = (0.78, 0.42) if is_hard else (0.92, 0.88)
-        how = ", with all intermediate steps" if is_hard else ""
-        text = f"Question {number}: please {ask} {rng.choice(_THINGS)} and {rng.choice(_THINGS)}{how}."
+        more = [str(rng.choice(_CLAUSES)) for _ in range(int(rng.integers(CLAUSES_MAX)))] if is_hard else []
+        text = f"Question {number}: please {'; '.join([f'{ask} {rng.choice(_THINGS)} and {rng.choice(_THINGS)}', *more])}."
         scores = np.asarray(rng.random(2) < right, dtype=float)
         made.append(Question(text, "hard" if is_hard else "easy", (float(scores[0]), float(scores[1]))))
     return made

@@ -23,7 +23,7 @@ SLOS_MAX = 200
 NAMED = {"models": "model", "routes": "route", "slos": "SLO", "classes": "class", "tenants": "tenant"}
 """Sections that are lists of items with a name, and what people call one of them."""
 STORES = ("embedded", "memory")
-STORE_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+STORE_SCHEMES = ("redis", "rediss", "unix")
 
 
 @dataclass(slots=True)

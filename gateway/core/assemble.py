@@ -68,9 +68,9 @@ def assemble(
 
 
 def _prior_card(catalog: Catalog, route: Route, prediction: Prediction) -> Card:
-    """Return the artifact's sample with the operator's tariffs; every class equally often, since nothing is known yet."""
+    """Return the artifact's sample with the operator's tariffs and the classes of the tenants, each tenant equally often."""
     models = [catalog.models[name] for name in route.models]
     rows = prediction.sample.shape[0]
-    values = np.array([c.value for c in catalog.classes.values()] or [1.0])
+    values = np.array([catalog.classes[t.klass].value for t in catalog.tenants.values()] or [1.0])
     usd = np.array([m.tariff.usd(PRIOR_PROMPT_TOKENS, PRIOR_COMPLETION_TOKENS) for m in models])
     return Card(tuple(route.models), np.resize(values, rows), prediction.sample, np.tile(usd, (rows, 1)))

@@ -41,6 +41,8 @@ RETRYABLE = frozenset(
 UNREACHABLE = frozenset({Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT_CONNECT})
 BILLS_PROMPT = frozenset({Reason.UPSTREAM_TIMEOUT_TTFT, Reason.UPSTREAM_CUT, Reason.UPSTREAM_BAD_ANSWER, Reason.UPSTREAM_TIMEOUT_IDLE})
 """Failures after which the prompt was probably processed, hence billed."""
+DUST_USD = 1e-12
+"""Below this, what is reserved is the rounding of sums, not money."""
 NO_GAIN = Gain()
 
 
@@ -374,6 +376,9 @@ class Dispatcher:
         assert choice is not None and terms is not None and backend is not None
         es = ticket.expectations
         ticket.at = next(i for i in range(len(es)) if es[i].model == model.name)
+        if model.name != choice.model:  # The record keeps what was decided; the client is told why another answers.
+            why = "fallback" if self.mode == "enforce" or ticket.attempts else "observe"
+            choice = Choice(model.name, why, choice.scores, choice.margin, choice.win_rate, choice.threshold)
         ticket.placed = Placed(choice, model, backend, es, terms.version)
 
     def _fall_back(self, ticket: Ticket, placed: Placed, now_s: float) -> Again | None:
@@ -441,7 +446,8 @@ class Dispatcher:
     def _release(self, ticket: Ticket) -> Attempt | None:
         """Take the attempt in flight out of the ticket, with its dollars."""
         attempt, ticket.attempt = ticket.attempt, None
-        self.state.reserved_usd = max(self.state.reserved_usd - ticket.reserved, 0.0)
+        left_usd = self.state.reserved_usd - ticket.reserved
+        self.state.reserved_usd = left_usd if left_usd > DUST_USD else 0.0
         ticket.reserved = 0.0
         return attempt
 

@@ -272,10 +272,12 @@ class Worker:
     def state(self) -> Mapping[str, Any]:
         """Return the state that page, /admin/state and metrics show."""
         runtime, watched = self.runtime, self._upkeep.watched
+        local = runtime.dispatcher.board(self._clock.now_s())
+        local["is_stale"] = (local["prices_age_s"] or 0.0) > runtime.config.store.stale_after
         return {
             "wall_s": self._clock.wall_s(),
             "board": watched.board,
-            "local": runtime.dispatcher.board(self._clock.now_s()),
+            "local": local,
             "worker": {
                 "config": {
                     "generation": runtime.generation,

@@ -11,9 +11,10 @@ import numpy as np
 
 from gateway.core.pricing.card import Card
 
-ROWS_MIN, ROWS_MAX = 500, 2000
+ROWS_MIN, ROWS_MAX = 200, 2000
+"""From 200 rows on a share is known to about 3 points, better than a calibration sample of other traffic."""
 TAKE_EVERY = 4
-"""One request in four is remembered: 2,000 rows reach further back, and the hot path pays for one in four."""
+"""Once a ring is full one request in four is remembered: it reaches further back, and the hot path pays for one in four."""
 
 Row = tuple[float, tuple[float, ...], tuple[float, ...]]
 """Class value, qualities and list-price dollars per model."""
@@ -27,14 +28,13 @@ class Sample:
         self._seen = 0
 
     def add(self, route: str, value: float, qualities: tuple[float, ...], usd: tuple[float, ...]) -> None:
-        """Remember one request in `TAKE_EVERY`; all of the route's models must be present."""
-        self._seen += 1
-        if self._seen % TAKE_EVERY:
-            return
+        """Remember one request; all of the route's models must be present."""
         rows = self._rows.get(route)
         if rows is None:
             rows = self._rows[route] = deque(maxlen=ROWS_MAX)
-        rows.append((value, qualities, usd))
+        self._seen += 1
+        if len(rows) < ROWS_MAX or self._seen % TAKE_EVERY == 0:
+            rows.append((value, qualities, usd))
 
     def card(self, route: str, models: Sequence[str]) -> Card | None:
         """Return the route's recent requests, or None while there are too few of this number of models."""

@@ -1,5 +1,6 @@
 """Verdicts on earlier answers: checked here, written to the store in the background, never on a request's path."""
 
+import re
 from collections import deque
 from typing import Literal
 
@@ -10,7 +11,7 @@ from gateway.ports import Store
 
 QUEUE_MAX = 10_000
 """Verdicts held while the store is away; the oldest go first."""
-ID_CHARS_MAX = 128
+ID_FORM = re.compile("req_[0-9a-f]{24}")
 
 
 class Verdict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,8 +40,8 @@ class Feedback:
             raise GatewayError(Reason.BAD_REQUEST, f"feedback: {exc}") from exc
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise GatewayError(Reason.BAD_JSON, f"feedback: {exc}") from exc
-        if not 0 < len(said.request_id) <= ID_CHARS_MAX:
-            raise GatewayError(Reason.BAD_REQUEST, f"`request_id` must have 1 to {ID_CHARS_MAX} characters", "request_id")
+        if ID_FORM.fullmatch(said.request_id) is None:  # Also keeps free text, hence prompts, out of the store.
+            raise GatewayError(Reason.BAD_REQUEST, "`request_id` must be an answer's x-request-id: req_ and 24 hex digits", "request_id")
         if said.verdict is None and said.score is None:
             raise GatewayError(Reason.BAD_REQUEST, "say `verdict` (good or bad) or `score` (0 to 1)", "verdict")
         if said.score is not None and not 0 <= said.score <= 1:

@@ -174,13 +174,13 @@ async def test_health_needs_no_key_and_no_store(backends, gateways, session):
 async def test_feedback_is_checked_and_queued(backends, gateways, session):
     gateway = await gateways([(await backends()).url])
     for body, status in (
-        ({"request_id": "req_1", "verdict": "good"}, 202),
-        ({"request_id": "req_1", "score": 0.25}, 202),
-        ({"request_id": "req_1"}, 400),
-        ({"request_id": "req_1", "verdict": "fine"}, 400),
-        ({"request_id": "req_1", "score": 1.5}, 400),
+        ({"request_id": "req_111111111111111111111111", "verdict": "good"}, 202),
+        ({"request_id": "req_111111111111111111111111", "score": 0.25}, 202),
+        ({"request_id": "req_111111111111111111111111"}, 400),
+        ({"request_id": "req_111111111111111111111111", "verdict": "fine"}, 400),
+        ({"request_id": "req_111111111111111111111111", "score": 1.5}, 400),
         ({"request_id": "", "verdict": "bad"}, 400),
-        ({"request_id": "req_1", "verdict": "bad", "comment": "the prompt was ..."}, 400),
+        ({"request_id": "req_111111111111111111111111", "verdict": "bad", "comment": "the prompt was ..."}, 400),
         ({"verdict": "bad"}, 400),
     ):
         assert (await post(session, gateway, body, "/feedback", Authorization=f"Bearer {KEY}"))[0] == status, body
@@ -191,7 +191,8 @@ async def test_feedback_is_checked_and_queued(backends, gateways, session):
             written.append(verdict[:3])
 
     assert await gateway.port.feedback.flush(Kept()) == 2
-    assert written == [("req_1", "acme", {"verdict": "good"}), ("req_1", "acme", {"score": 0.25})]
+    known = "req_111111111111111111111111"
+    assert written == [(known, "acme", {"verdict": "good"}), (known, "acme", {"score": 0.25})]
 
 
 async def test_requests_in_flight_finish_on_the_runtime_they_began_with(backends, gateways, session):

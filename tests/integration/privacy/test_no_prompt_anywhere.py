@@ -236,11 +236,11 @@ async def misuse(serving: Serving) -> None:
         await serving.post(json.dumps(asked()).encode()[:-9]),
         await serving.post({"messages": PROMPT, "model": "auto"}),
         await serving.post(asked(), path=f"/v1/{PROMPT}"),
-        await serving.post({"request_id": "req_1", "verdict": "good", "comment": PROMPT}, path="/v1/feedback"),
-        await serving.post({"request_id": "req_1", "verdict": PROMPT}, path="/v1/feedback"),
+        await serving.post({"request_id": "req_111111111111111111111111", "verdict": "good", "comment": PROMPT}, path="/v1/feedback"),
+        await serving.post({"request_id": "req_111111111111111111111111", "verdict": PROMPT}, path="/v1/feedback"),
     ]
     assert [status for status, _ in refused] == [404, 401, 413, 400, 400, 404, 400, 400]
-    await serving.post({"request_id": "req_1", "verdict": "bad"}, path="/v1/feedback")
+    await serving.post({"request_id": "req_111111111111111111111111", "verdict": "bad"}, path="/v1/feedback")
     await serving.post({"model": "auto", "input": PROMPT}, path="/v1/embeddings")
     await serving.post({"model": "auto", "prompt": PROMPT}, path="/v1/completions")
     for broken in (f"{PROMPT}\r\n\r\n", f"POST /{PROMPT} HTTP/1.1\r\nAuthorization: Bearer {CLIENT_KEY}\r\n {PROMPT}: x\r\n\r\n"):

@@ -55,7 +55,9 @@ def test_made_up_questions_are_harder_for_the_weak_model_where_they_read_harder(
     right = {g: np.mean([q.scores for q in questions if q.group == g], axis=0) for g in ("easy", "hard")}
     assert right["easy"] == pytest.approx([0.92, 0.88], abs=0.03)
     assert right["hard"] == pytest.approx([0.78, 0.42], abs=0.04)
-    assert all(("steps" in q.text) == (q.group == "hard") for q in questions)
+    lengths = {g: [len(q.text) for q in questions if q.group == g] for g in ("easy", "hard")}
+    assert max(lengths["easy"]) < np.median(lengths["hard"])
+    assert np.ptp(lengths["hard"]) > 500
 
 
 @needs_data

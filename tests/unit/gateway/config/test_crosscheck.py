@@ -77,7 +77,7 @@ def test_what_is_wrong_between_sections_is_said_once(complaints_of: Complaints, 
         "server: {listen: '10.0.0.1:8081'}\n",
         "admin: {listen: '0.0.0.0:8081', token: t}\n",
         "store: {url: memory}\n",
-        "store: {url: 'redis+sentinel://a,b/main'}\n",
+        "store: {url: 'rediss://a/0'}\n",
         "tenants: [{name: t, keys: ['" + KEY + "']}, {name: open}]\n",
     ],
 )

@@ -7,7 +7,7 @@ from gateway.core.pricing.sample import ROWS_MAX, ROWS_MIN, TAKE_EVERY, Sample
 
 def filled(rows: int, models: int = 2, route: str = "auto") -> Sample:
     sample = Sample()
-    for i in range(rows * TAKE_EVERY):
+    for i in range(rows):
         sample.add(route, float(i), tuple([0.9] * models), tuple([0.01] * models))
     return sample
 
@@ -18,16 +18,18 @@ def test_too_few_rows_are_no_card() -> None:
     assert filled(ROWS_MIN).card("other", ("a", "b")) is None
 
 
-def test_a_card_holds_one_request_in_four_in_order() -> None:
+def test_a_card_holds_every_request_in_order_until_it_is_full() -> None:
     card = filled(ROWS_MIN).card("auto", ("a", "b"))
     assert card is not None and card.models == ("a", "b")
-    assert card.value[:3].tolist() == [3.0, 7.0, 11.0]
+    assert card.value[:3].tolist() == [0.0, 1.0, 2.0]
     assert card.quality.shape == card.usd.shape == (ROWS_MIN, 2) and card.usd.dtype == np.float64
 
 
-def test_old_requests_make_room() -> None:
-    card = filled(ROWS_MAX + 100).card("auto", ("a", "b"))
-    assert card is not None and card.value.size == ROWS_MAX and card.value[0] == TAKE_EVERY * 101 - 1
+def test_once_full_one_request_in_four_makes_an_old_one_go() -> None:
+    card = filled(ROWS_MAX + 100 * TAKE_EVERY).card("auto", ("a", "b"))
+    assert card is not None and card.value.size == ROWS_MAX
+    assert card.value[0] == 100.0
+    assert card.value[-1] - card.value[-2] == TAKE_EVERY
 
 
 def test_rows_of_another_number_of_models_do_not_fit_after_an_edit() -> None:
