@@ -1,7 +1,10 @@
+"""What a candidate would probably do."""
+
+from gateway.core.routing.record import EXPECTATION_FIELDS
 from gateway.domain.expectation import Expectation
 
 
-def test_prospects_are_kept_in_the_order_in_which_a_log_line_lists_them():
-    e = Expectation("strong", 0.9, 0.99, 0.01, 0.002, 211)
-    fields = ("model", "quality", "success", "late", "usd", "completion_tokens")
-    assert [getattr(e, f) for f in fields] == ["strong", 0.9, 0.99, 0.01, 0.002, 211]
+def test_the_fields_stand_in_the_order_in_which_logs_hold_them() -> None:
+    values = ("m", 0.8, 0.99, 0.01, 0.002, 211)
+    e = Expectation(*values)
+    assert tuple(getattr(e, name) for name in EXPECTATION_FIELDS) == values

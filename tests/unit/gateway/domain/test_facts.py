@@ -1,10 +1,15 @@
-from gateway.domain.catalog import TrafficClass
+"""One request in the core's words."""
+
+from gateway.domain.catalog import Model, Tariff, TrafficClass
 from gateway.domain.facts import Endpoint, RequestFacts
 
 
-def test_a_request_may_do_nothing_special_unless_somebody_says_so():
-    klass = TrafficClass("standard", 3.0, 30.0, 1)
-    facts = RequestFacts("req_1", Endpoint.CHAT, "acme", klass, "auto", (), 10, None, True, 5.0, (0.1, 0.2))
-    assert facts.client_threshold is None
-    assert not facts.may_set_threshold
-    assert facts.named is None and facts.expected_usd is None and facts.prompt_bytes == 0
+def test_the_calls_that_are_placed_on_models() -> None:
+    assert {e.value for e in Endpoint} == {"chat", "completions", "embeddings"}
+
+
+def test_a_request_has_no_rights_and_no_wishes_unless_given() -> None:
+    model, klass = Model("m", Tariff(1, 1), 1000, ()), TrafficClass("standard", 3.0, 30.0, 1)
+    facts = RequestFacts("r", Endpoint.CHAT, "t", klass, "auto", (model,), 10, None, True, 0.0, (0.5, 0.5))
+    assert facts.client_threshold is None and not facts.may_set_threshold and facts.named is None
+    assert facts.prompt_bytes == 0 and facts.expected_usd is None

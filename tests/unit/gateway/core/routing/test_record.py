@@ -112,3 +112,5 @@ def test_other_prices_or_another_gain_are_a_difference() -> None:
 def test_a_record_of_another_length_is_refused_rather_than_misread() -> None:
     with pytest.raises(ValueError, match=r"argument"):
         as_line(record_of(ASKED, PRICES, GAIN)[:-1])
+    with pytest.raises(ValueError, match=r"argument"):
+        as_line(("prices", 1e9, PRICES, {"auto": GAIN}))

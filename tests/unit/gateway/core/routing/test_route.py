@@ -91,6 +91,9 @@ def test_of_many_the_two_best_are_compared() -> None:
 def test_one_that_is_down_is_not_among_the_two_best() -> None:
     choice = choose(question(STRONG, MIDDLE, WEAK, usable=(True, False, True)), dollars(20.0), GAIN)
     assert choice.model == "strong" and choice.win_rate == pytest.approx(0.6)
+    small = Expectation("small", 0.5, 1.0, 0.0, 0.0005, 200)
+    choice = choose(question(STRONG, MIDDLE, WEAK, small, usable=(True, False, True, True)), dollars(20.0), GAIN)
+    assert choice.model == "strong" and choice.win_rate == pytest.approx(0.6)
 
 
 # -- soft edge ---------------------------------------------------------------------------------------------------------
@@ -151,6 +154,8 @@ def test_a_clients_threshold_only_makes_it_cheaper() -> None:
     assert (higher.model, higher.reason, higher.threshold) == ("weak", "client_threshold", 0.8)
     lower = choose(question(STRONG, WEAK, client_threshold=0.1), dollars(60.0), GAIN)
     assert (lower.model, lower.reason) == ("weak", "score")
+    needless = choose(question(STRONG, WEAK, client_threshold=0.8), dollars(60.0), GAIN)
+    assert (needless.model, needless.reason) == ("weak", "score")
     agreeing = choose(question(STRONG, WEAK, client_threshold=0.1), dollars(20.0), GAIN)
     assert (agreeing.model, agreeing.reason) == ("strong", "score") and agreeing.threshold == pytest.approx(0.36)
 
