@@ -56,7 +56,7 @@ async def test_every_mistake_of_a_configuration_gets_its_line(prepared: Any) -> 
     ("old", "new", "said"),
     [
         ("auth: none", 'auth: none\nmode: "${SLUICE_TEST_NOT_SET}"', "SLUICE_TEST_NOT_SET"),
-        ("url: embedded", "url: redis+cluster://somewhere", "redis+cluster"),
+        ("url: embedded", "url: ftp://somewhere", "store.url"),
     ],
 )
 async def test_what_cannot_be_had_is_named(prepared: Any, old: str, new: str, said: str) -> None:
