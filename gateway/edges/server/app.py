@@ -5,6 +5,7 @@ twice as much CPU per request. One dictionary look-up finds the handler.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -20,10 +21,13 @@ from gateway.edges.server.feedback import Feedback
 from gateway.edges.server.limits import Connection, Server
 from gateway.edges.server.names import card, listed
 from gateway.edges.server.options import ServerOptions
+from gateway.edges.server.reply import Reply
 from gateway.edges.server.stream import HttpStream, Sent
+from gateway.edges.server.usual import Usual
 from gateway.ports import Chance, ClientGone, Clock
 from gateway.wire.refusal import refusal
 
+LOG = logging.getLogger("sluice.server")
 BACKLOG = 1024
 CUT_S = 1.0
 """Real seconds that cut requests have to say goodbye."""
@@ -56,6 +60,8 @@ class DataPort:
         self._empty: asyncio.Future[None] | None = None
         self._listeners: list[asyncio.Server] = []
         self._server: Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self.usual_paths = frozenset(ENDPOINTS)
         self._handlers: dict[str, dict[str, Handler]] = {
             **{path: {"POST": self._call} for path in ENDPOINTS},
             "/v1/feedback": {"POST": self._feedback},
@@ -156,11 +162,15 @@ class DataPort:
         except ClientGone:
             client.keep_alive = False
         finally:
-            del self._in_flight[task]
-            if self._empty is not None and not self._in_flight and not self._empty.done():
-                self._empty.set_result(None)
+            self._left(task)
         # An answer without its end must not be followed by another on the same connection.
         return cast(StreamResponse, Sent(client.keep_alive and client.is_whole))
+
+    def _left(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None:
+            del self._in_flight[task]
+        if self._empty is not None and not self._in_flight and not self._empty.done():
+            self._empty.set_result(None)
 
     async def _dispatch(self, request: BaseRequest, client: HttpStream) -> None:
         path, _, query = request.raw_path.partition("?")
@@ -177,7 +187,31 @@ class DataPort:
             return
         await handler(request, client, query)
 
+    def answer_usual(self, connection: Connection, call: Usual) -> asyncio.Task[None]:
+        """Begin to answer a call that did not need aiohttp."""
+        task = self._loop.create_task(self._handle_usual(connection, call))
+        self._in_flight[task] = None
+        return task
+
+    async def _handle_usual(self, connection: Connection, call: Usual) -> None:
+        client = Reply(connection, self._clock, self.options.write_timeout, not self.is_draining)
+        try:
+            await self._answer(call, ENDPOINTS[call.path], call.query, client)
+        except ClientGone:
+            pass
+        except Exception:
+            LOG.exception("unhandled error")
+            if client.status is None:
+                await self._refuse(client, GatewayError(Reason.INTERNAL, "internal error"))
+            client.keep_alive = False
+        finally:
+            self._left(connection.usual)
+            connection.usual_ended(client.keep_alive and client.is_whole)
+
     async def _call(self, request: BaseRequest, client: HttpStream, query: str) -> None:
+        await self._answer(request, ENDPOINTS[request.raw_path.partition("?")[0]], query, client)
+
+    async def _answer(self, request: BaseRequest | Usual, endpoint: Endpoint, query: str, client: HttpStream | Reply) -> None:
         running = self._current()
         if running is None or self.is_draining:
             reason = Reason.SHUTTING_DOWN if running is not None else Reason.NO_BACKEND
@@ -189,7 +223,6 @@ class DataPort:
             message = f"{options.streams_max} requests are under way already"
             await self._refuse(client, GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform()))
             return
-        endpoint = ENDPOINTS[request.raw_path.partition("?")[0]]
         await chat.answer(request, endpoint, query, client, running, self._story, options, self._clock, self._chance)
 
     async def _models(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
@@ -234,12 +267,12 @@ class DataPort:
             raise GatewayError(Reason.NO_BACKEND, "the gateway is starting", retry_after_s=STARTING_RETRY_S)
         return running, chat.tenant_of(request.headers, running.directory)
 
-    async def _send(self, client: HttpStream, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
+    async def _send(self, client: HttpStream | Reply, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
         await client.start(status, headers or [JSON], len(body))
         await client.write(body)
         await client.finish()
 
-    async def _refuse(self, client: HttpStream, error: GatewayError, more: list[tuple[str, str]] | None = None) -> None:
+    async def _refuse(self, client: HttpStream | Reply, error: GatewayError, more: list[tuple[str, str]] | None = None) -> None:
         """Refuse where no request of the story's kind exists."""
         self.turned_away(error.reason)
         said = refusal(error)

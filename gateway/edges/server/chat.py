@@ -16,6 +16,7 @@ from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.edges.server.limits import slow
 from gateway.edges.server.names import klass_of, resolve
 from gateway.edges.server.options import ServerOptions
+from gateway.edges.server.usual import Usual
 from gateway.ports import Chance, ClientStream, Clock, Headers
 from gateway.wire.request import Decoded, decode
 
@@ -106,7 +107,7 @@ def tenant_of(headers: Mapping[str, str], directory: Directory) -> Tenant:
     Where requests without a key are served, an unknown key is taken for none: SDKs insist on sending one.
     Raises: GatewayError MISSING_KEY, UNKNOWN_KEY.
     """
-    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    scheme, _, key = headers.get("authorization", "").partition(" ")
     key = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
     known = directory.find(sha256(key.encode("utf-8", "surrogateescape")).hexdigest()) if key else None
     tenant = known or directory.find(None)
@@ -151,7 +152,7 @@ def facts_of(
 
 
 async def answer(
-    request: BaseRequest,
+    request: BaseRequest | Usual,
     endpoint: Endpoint,
     query: str,
     client: ClientStream,
@@ -166,7 +167,7 @@ async def answer(
     request_id, theirs = chance.request_id(), client_request_id(headers)
     try:
         tenant = tenant_of(headers, running.directory)
-        body = await read_body(request, options, clock)
+        body = request.body if isinstance(request, Usual) else await read_body(request, options, clock)
         arrived_s = clock.now_s()
         decoded = decode(endpoint, body)
         facts = facts_of(decoded, tenant, headers, running, request_id, arrived_s, chance)
@@ -174,7 +175,8 @@ async def answer(
         await story.refuse(running, error, request_id, client, theirs)
         return
     is_debugged = Right.DEBUG in tenant.may
-    await story.answer(running, facts, decoded, tuple(headers.items()), client, query, theirs, is_debugged)
+    fields = request.fields if isinstance(request, Usual) else tuple(request.headers.items())
+    await story.answer(running, facts, decoded, fields, client, query, theirs, is_debugged)
 
 
 def client_request_id(headers: Mapping[str, str]) -> str | None:

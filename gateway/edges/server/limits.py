@@ -4,13 +4,16 @@ aiohttp parses (llhttp, strict) and refuses what two parsers could read differen
 folded lines, spaces before colons. Here those refusals get OpenAI's shape, and what aiohttp does not bound is bounded: the
 time a head may take (a client that sends a byte a second), its whole size, and the number of connections.
 
-Leans on two attributes of aiohttp's handler (`_waiter`, `_messages`): "waits for a head", "has one". The tests of this file
-speak over raw sockets and notice when they change.
+The usual call does not go through aiohttp's parser (`usual.py`), as long as the connection has brought nothing else: then the
+parser holds no bytes, and what comes next begins a request. While such a call is answered, what comes behind it waits.
+
+Leans on attributes of aiohttp's handler: `_waiter` ("waits for a head"), `_messages` ("has one"), `_close`, `_next_keepalive_close_time`.
+The tests of this room speak over raw sockets and notice when they change.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -19,10 +22,13 @@ from aiohttp.web import BaseRequest
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.edges.server.options import ServerOptions
+from gateway.edges.server.usual import Usual, read_usual
 from gateway.wire.refusal import Refusal, refusal
 
 LOG = logging.getLogger("sluice.server")
 LOOK_EVERY_S = 0.5
+LATER_BYTES_MAX = 256 * 1024
+"""Kept of what a client sends behind a call that is being answered; it is not read on beyond that."""
 LINGER_S = 2.0
 """How long what a refused client still sends is read and thrown away, so that it can read the refusal."""
 
@@ -32,6 +38,15 @@ class Gate(Protocol):
 
     options: ServerOptions
 
+    @property
+    def usual_paths(self) -> Collection[str]:
+        """Where usual calls go."""
+        ...
+
+    def answer_usual(self, connection: "Connection", call: Usual) -> asyncio.Task[None]:
+        """Begin to answer a call; `Connection.usual_ended` is called at its end."""
+        ...
+
     def turned_away(self, reason: Reason) -> None:
         """Count a request that was refused before it was one."""
         ...
@@ -40,14 +55,23 @@ class Gate(Protocol):
 class Connection(web.RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_gate", "_head_bytes", "_head_from_s")
+    __slots__ = ("_coming", "_expected", "_gate", "_has_parsed", "_head_bytes", "_head_from_s", "_later", "usual")
 
     def __init__(self, gate: Gate, server: "Server", **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._gate = gate
         self._head_bytes = 0
         self._head_from_s: float | None = None
-        """When the head that is still incomplete began; None between requests."""
+        """When the head that is still incomplete began, or the body of a usual call; None between requests."""
+        self._has_parsed = False
+        """Whether aiohttp's parser has seen any byte."""
+        self.usual: asyncio.Task[None] | None = None
+        """Answers the usual call under way."""
+        self._expected: Usual | None = None
+        """A usual call whose body is still coming."""
+        self._coming = bytearray()
+        self._later = b""
+        """What came behind the usual call under way."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a client in, or close at once when there are too many."""
@@ -58,7 +82,12 @@ class Connection(web.RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and keep an eye on heads."""
+        """Begin a usual call, or feed the parser and keep an eye on heads."""
+        if not self._has_parsed:
+            if self._force_close or self._close or self._take_usual(data):
+                return
+            self._has_parsed = True
+            data, self._later = self._later + data, b""
         if self._waits_for_head():
             self._head_bytes += len(data)
             if self._head_from_s is None:
@@ -66,6 +95,74 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._head_bytes > self._gate.options.headers_max and not self._messages and self._waits_for_head():
             self.refuse(too_large_head(self._gate.options))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Cancel what is under way."""
+        super().connection_lost(exc)
+        self._expected = None
+        if self.usual is not None:
+            self.usual.cancel()
+
+    def close(self) -> None:
+        """Close the connection, after the answer under way."""
+        if self.usual is None:
+            super().close()
+        else:
+            self._close = True
+
+    def usual_ended(self, is_kept: bool) -> None:
+        """End a usual call: go on with what came meanwhile, or close."""
+        self.usual = None
+        if self._force_close or self.transport is None:
+            return
+        if not is_kept or self._close:
+            self.force_close()
+            return
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._later:
+            later, self._later = self._later, b""
+            if self._buffer_paused:
+                self._resume_reading_for_buffer()
+            self.data_received(later)
+
+    def _take_usual(self, data: bytes) -> bool:
+        """Take bytes that belong to a usual call, or come behind one; False when they are for aiohttp."""
+        if self.usual is not None:
+            self._later += data
+            if len(self._later) > LATER_BYTES_MAX and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+            return True
+        call = self._expected
+        if call is None:
+            options = self._gate.options
+            call = read_usual(data, self._gate.usual_paths, options.headers_max, options.body_max) if self._waits_for_head() else None
+            if call is None:
+                return False
+            if len(data) == call.body_start + call.length:
+                self._answer(call, data[call.body_start :])
+                return True
+            data = data[call.body_start :]
+        # Clients often send head and body apart.
+        missing = call.length - len(self._coming)
+        self._coming += data[:missing]
+        if len(self._coming) < call.length:
+            self._expected = call
+            if self._head_from_s is None:
+                self._head_from_s = self._loop.time()
+            return True
+        body, self._coming, self._expected, self._head_from_s = bytes(self._coming), bytearray(), None, None
+        self._later = data[missing:]
+        self._answer(call, body)
+        return True
+
+    def _answer(self, call: Usual, body: bytes) -> None:
+        call.body = body  # type: ignore[misc]  # filled in once
+        self.usual = self._gate.answer_usual(self, call)
+
+    def _process_keepalive(self) -> None:
+        if self.usual is not None or self._expected is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def begin(self, request: BaseRequest) -> GatewayError | None:
         """Note that a head is complete; return what is wrong with its size."""
@@ -84,7 +181,7 @@ class Connection(web.RequestHandler):
 
     def refuse(self, error: GatewayError) -> None:
         """Answer before there is a request, and close."""
-        self._head_from_s, self._head_bytes = None, 0
+        self._head_from_s, self._head_bytes, self._expected = None, 0, None
         self._gate.turned_away(error.reason)
         transport = self.transport
         if transport is None or transport.is_closing():

@@ -6,8 +6,9 @@ aiohttp's own response objects are passed by: they cost as much as everything th
 
 import asyncio
 from http import HTTPStatus
-from typing import cast
+from typing import Protocol, cast
 
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import HttpVersion11, StreamWriter
 from aiohttp.web import BaseRequest
@@ -73,7 +74,7 @@ class HttpStream:
         except ConnectionError as exc:
             raise ClientGone from exc
         if self._request.protocol.writing_paused:
-            await self._drained()
+            await drained(self._request.protocol, self._clock, self._write_timeout_s, self)
 
     async def finish(self) -> None:
         """End the body. Raises: ClientGone."""
@@ -90,20 +91,28 @@ class HttpStream:
         if transport is not None:
             transport.abort()
 
-    async def _drained(self) -> None:
-        """Wait until the client has read most of what was written. Raises: ClientGone."""
-        protocol = self._request.protocol
-        while protocol.writing_paused and (transport := self._request.transport) is not None:
-            unread = transport.get_write_buffer_size()
-            try:
-                async with asyncio.timeout(self._clock.real_s(self._write_timeout_s)):
-                    await self._writer.drain()
-            except ConnectionError as exc:
+
+class Leavable(Protocol):
+    """An answer that can be given up."""
+
+    @property
+    def is_gone(self) -> bool: ...  # noqa: D102
+    def abort(self) -> None: ...  # noqa: D102
+
+
+async def drained(protocol: BaseProtocol, clock: Clock, write_timeout_s: float, answer: Leavable) -> None:
+    """Wait until the client has read most of what was written. Raises: ClientGone."""
+    while protocol.writing_paused and (transport := protocol.transport) is not None:
+        unread = transport.get_write_buffer_size()
+        try:
+            async with asyncio.timeout(clock.real_s(write_timeout_s)):
+                await protocol._drain_helper()
+        except ConnectionError as exc:
+            raise ClientGone from exc
+        except TimeoutError as exc:
+            if answer.is_gone or transport.get_write_buffer_size() >= unread:
+                answer.abort()
                 raise ClientGone from exc
-            except TimeoutError as exc:
-                if self.is_gone or transport.get_write_buffer_size() >= unread:
-                    self.abort()
-                    raise ClientGone from exc
 
 
 class Sent:
