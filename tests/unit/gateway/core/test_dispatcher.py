@@ -271,6 +271,17 @@ def test_a_fallback_is_no_retry_and_takes_no_budget() -> None:
     assert again == Again(0.0, is_retry=False)
 
 
+def test_of_other_models_the_best_scored_one_falls_in() -> None:
+    middle = Model("middle", Tariff(0.5, 2.0), 32_000, (Backend("middle@m", "http://m/v1", "m"),))
+    one = replace(STRONG, backends=(S1,))
+    for qualities, then in (((0.9, 0.7, 0.6), "middle@m"), ((0.9, 0.6, 0.7), "weak@w")):
+        d = dispatcher(catalog=replace(CATALOG, models={"strong": one, "middle": middle, "weak": WEAK}))
+        ticket = placed(d, qualities, facts=asked(candidates=(one, middle, WEAK)))
+        d.sent(ticket, 0.0)
+        d.failed(ticket, Reason.UPSTREAM_ERROR, 0.1)
+        assert where(ticket) == then
+
+
 def test_the_client_is_told_that_a_fallback_answers_while_the_record_keeps_the_decision() -> None:
     d = dispatcher(catalog=replace(CATALOG, models={"strong": replace(STRONG, backends=(S1,)), "weak": WEAK}))
     ticket = placed(d, facts=asked(candidates=(replace(STRONG, backends=(S1,)), WEAK)))
@@ -319,6 +330,19 @@ def test_retries_add_at_most_their_share_of_load() -> None:
         retried += again is not None
         d.ended(ticket, Outcome(Reason.UPSTREAM_ERROR, None), float(i))
     assert 40 <= retried <= 51
+
+
+def test_a_request_pays_into_the_retry_budget_once_however_often_it_is_sent() -> None:
+    d = dispatcher(retry_share=0.25)
+    ticket = placed(d)
+    for _ in range(3):
+        d.sent(ticket, 0.0)
+        d.failed(ticket, Reason.UPSTREAM_ERROR, 0.1)
+    d.state.retries.take()
+    for _ in range(3):
+        assert not d.state.retries.take()
+        d.sent(placed(d), 1.0)
+    assert d.state.retries.take()
 
 
 def test_one_requests_failures_count_once_per_backend() -> None:
@@ -431,6 +455,21 @@ def test_a_broken_model_is_tried_and_comes_back() -> None:
     assert d.state.placement.health("strong").success > 0.9
 
 
+def test_trials_after_a_passed_health_probe_are_proof_enough() -> None:
+    one = replace(STRONG, backends=(S1,))
+    d = dispatcher(catalog=replace(CATALOG, models={"strong": one, "weak": WEAK}))
+    for _ in range(3):
+        d.state.placement.sent(one, S1, 1, 0.0).failed(0.0)
+    d.state.placement.health("strong").success = 0.1
+    d.state.placement.probed("strong@s1", "strong", True, 1.0)
+    for now_s in (1.1, 2.0):
+        ticket = placed(d, facts=asked(candidates=(one, WEAK), at_s=now_s), at_s=now_s)
+        d.sent(ticket, now_s)
+        d.ended(ticket, served(ticket), now_s + 0.5)
+    assert d.state.placement.account("strong@s1", "strong").breaker.state is BreakerState.CLOSED
+    assert d.state.placement.health("strong").success == 0.999
+
+
 def test_while_a_trial_runs_others_stay_away() -> None:
     d = dispatcher()
     break_strong(d)
@@ -459,6 +498,15 @@ def test_what_was_taken_too_much_is_given_back() -> None:
     ticket = placed(d, facts=asked(tenant="small", prompt_tokens=9000, tokens_max=900))
     d.ended(ticket, Outcome(Reason.UPSTREAM_ERROR, None), 0.1)
     placed(d, facts=asked(tenant="small", prompt_tokens=9000, tokens_max=900))
+
+
+def test_a_request_that_is_shed_after_all_has_used_nothing_up() -> None:
+    d = dispatcher()
+    full(d)
+    hasty = replace(CRITICAL, ttft_deadline_s=0.01)
+    for _ in range(2):
+        shed = d.decide(replace(to_weak(hasty, tokens=9000), tenant="small"), None, 0.0)
+        assert isinstance(shed, Shed) and shed.reason is Reason.SHED_DEADLINE
 
 
 # -- queue -------------------------------------------------------------------------------------------------------------
@@ -498,6 +546,14 @@ def test_what_leaves_the_queue_is_reserved_at_once_or_all_would_see_the_same_roo
     d.first_token(ahead, 0.3)
     assert d.next_ready(0.3) == [(waiting[0], None)]
     assert d.next_ready(0.3) == []
+
+
+def test_a_small_request_does_not_overtake_a_larger_one_of_its_class() -> None:
+    d = dispatcher()
+    full(d)
+    d.decide(to_weak(at_s=0.1), None, 0.1)
+    small = d.decide(to_weak(at_s=0.2, tokens=50), None, 0.2)  # There would be room for it.
+    assert isinstance(small, Ticket) and small.placed is None and d.waiting == 2
 
 
 def test_a_better_class_overtakes() -> None:

@@ -1,5 +1,7 @@
 """The closed list of endings."""
 
+import re
+
 import pytest
 
 from gateway.domain.errors import ENDINGS, Fault, GatewayError, Reason
@@ -8,7 +10,7 @@ from gateway.domain.errors import ENDINGS, Fault, GatewayError, Reason
 def test_every_reason_has_an_ending_and_a_label_of_its_own() -> None:
     assert set(ENDINGS) == set(Reason)
     assert len({r.value for r in Reason}) == len(Reason)
-    assert all(r.value == r.value.lower() and " " not in r.value for r in Reason)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", r.value) for r in Reason)
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -29,6 +31,10 @@ def test_what_can_pass_says_when_to_come_back() -> None:
     for reason in Reason:
         if reason.ending.status in (429, 503):
             assert "yes" in reason.ending.retry, reason
+
+
+def test_a_backend_that_refuses_our_key_is_our_fault() -> None:
+    assert (Reason.UPSTREAM_AUTH.ending.fault, Reason.UPSTREAM_AUTH.ending.status) == (Fault.US, 502)
 
 
 def test_an_error_carries_what_the_client_is_told() -> None:

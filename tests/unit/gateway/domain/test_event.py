@@ -6,6 +6,7 @@ from gateway.domain.event import NANO, Outcome
 
 def test_a_dollar_is_a_billion_nano_dollars() -> None:
     assert NANO == 10**9
+    assert round(1 * 0.01 / 1_000_000 * NANO) == 10  # One token at a cent per million still counts.
 
 
 def test_an_outcome_assumes_one_attempt_that_was_not_streamed_nor_estimated() -> None:

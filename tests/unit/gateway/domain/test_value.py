@@ -24,6 +24,11 @@ def test_a_value_has_slots_so_that_a_mistyped_field_is_an_error() -> None:
         Point(1).z = 3  # type: ignore[attr-defined]
 
 
+def test_a_value_is_no_key_by_accident_since_it_can_change_at_run_time() -> None:
+    with pytest.raises(TypeError):
+        hash(Point(1))
+
+
 def test_a_missing_field_is_an_error() -> None:
     with pytest.raises(TypeError):
         Point()  # type: ignore[call-arg]
