@@ -556,6 +556,16 @@ def test_a_small_request_does_not_overtake_a_larger_one_of_its_class() -> None:
     assert isinstance(small, Ticket) and small.placed is None and d.waiting == 2
 
 
+def test_nobody_slips_in_between_the_room_and_those_who_wait_for_it() -> None:
+    d = dispatcher()
+    ahead = full(d)
+    first = d.decide(to_weak(at_s=0.1), None, 0.1)
+    d.first_token(ahead, 0.3)
+    second = d.decide(to_weak(at_s=0.3), None, 0.3)
+    assert isinstance(second, Ticket) and second.placed is None
+    assert d.next_ready(0.3) == [(first, None)]
+
+
 def test_a_better_class_overtakes() -> None:
     d = dispatcher()
     ahead = full(d)
