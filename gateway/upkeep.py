@@ -120,9 +120,9 @@ class Upkeep:
         if self._recalled is None:
             core.governor.recall(await self._store.memory())
         fresh = state.counts.update(slots)
-        if self._recalled is None or self._recalled is not core.governor:
+        if self._recalled is not core.governor:
             fresh = {}  # What was there before is no news; the ledger sums it from the slots.
-        self._read_wall_s = wall_s
+        self._read_wall_s, self._recalled = wall_s, None  # A tick that fails would leave a gap: then all is summed anew.
         health = {name: state.placement.health(name) for name in core.dispatcher.catalog.models}
         seen = {name: (h.success, h.late) for name, h in health.items()}
         published = core.governor.tick(state.counts, fresh, wall_s, seen, state.overrides, token)
