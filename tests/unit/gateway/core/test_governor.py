@@ -115,6 +115,12 @@ def test_an_exhausted_budget_is_named() -> None:
     assert prices.exhausted == ("spend",) and prices.mode == "exhausted"
 
 
+def test_a_budget_that_is_merely_too_small_is_not_yet_exhausted() -> None:
+    day = Day(governor(FLEET, replace(SPEND, options=Cost.Options(0.0005 * 864_000, 864_000.0))))
+    published = day.tick()
+    assert published.judgements[1].is_short and published.prices.exhausted == ()
+
+
 def test_a_fixed_threshold_is_published_as_such() -> None:
     prices = Day(governor(law=StaticLaw(StaticLaw.Options(0.42)))).tick().prices
     assert prices.fixed_threshold == 0.42 and prices.alpha_ref == {"auto": 0.42} and prices.prices == () and prices.mode == "green"
@@ -170,11 +176,11 @@ def test_a_store_that_lost_writes_makes_no_negative_rate() -> None:
 
 
 def test_a_wall_clock_that_is_set_back_does_not_turn_prices_round() -> None:
-    day = Day(governor())
+    day = Day(governor(), T + 7200.0)
     day.tick()
     for _ in range(5):
         before = day.tick(day.fresh(50, 1.5 * FAIR))
-    after = day.tick(day.fresh(50, 1.5 * FAIR), dt_s=-3600.0)
+    after = day.tick(day.fresh(50, 1.5 * FAIR), dt_s=-60.0)
     assert value(after, "spend") >= value(before, "spend")
     assert after.prices.request_rate == pytest.approx(before.prices.request_rate)
 
@@ -283,6 +289,11 @@ def test_another_laws_memory_is_not_taken_up() -> None:
     other = Day(governor(), day.wall_s + 5.0)
     other.governor.recall(memory)
     assert value(other.tick(), "spend") > 0.0
+    fresh = value(Day(governor()).tick(), "spend")
+    strange = {**memory, "law": "step", "law_memory": {"price": {"spend": 99.0}, "cap": {"spend": 99.0}, "plant": {"spend": 1.0}}}
+    other = Day(governor())
+    other.governor.recall(strange)
+    assert value(other.tick(), "spend") == pytest.approx(fresh)
 
 
 def test_memory_of_another_build_is_read_as_far_as_it_is_known() -> None:
