@@ -182,16 +182,18 @@ class Dispatcher:
             return self._too_long(facts)
         ticket = Ticket(facts, self._book.opening(facts.route))
         ticket.outlooks = outlooks = tuple([look(m, facts.prompt_tokens, now_s, state.placement) for m in models])
-        ticket.usable = tuple([o.room != "down" for o in outlooks])
-        if not any(ticket.usable):
+        ticket.usable = usable = tuple([o.room != "down" for o in outlooks])
+        if True not in usable:
             wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
             return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
         ticket.expectations, ticket.listed_usd = self._expect(facts, models, outlooks, qualities)
         es = ticket.expectations
-        ticket.trial = tuple([self._is_trial(m) for m in models])
+        ticket.trial = tuple([o.is_trial for o in outlooks])
         ticket.terms, ticket.mode = self.terms(facts.route), self.mode
-        pin = state.overrides.pins.get(facts.route)
-        ticket.pin = pin.threshold if pin is not None and pin.until_wall_s > wall_s else None
+        pins = state.overrides.pins
+        if pins:
+            pin = pins.get(facts.route)
+            ticket.pin = pin.threshold if pin is not None and pin.until_wall_s > wall_s else None
         ticket.choice = choice = choose(self._question(ticket), ticket.terms, self._gains.get(facts.route, NO_GAIN))
         if len(es) > 1 and len(es) == len(facts.candidates):
             state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), ticket.listed_usd)
@@ -338,7 +340,7 @@ class Dispatcher:
         tenant = self.catalog.tenants.get(ticket.facts.tenant)
         if tenant is None:
             return None
-        e = next(e for e in ticket.expectations if e.model == wanted)
+        e = ticket.expectations[_index(ticket.expectations, wanted)]
         tokens = ticket.facts.prompt_tokens + e.completion_tokens
         refused = self.state.limits.take(tenant.name, tenant.limits, tokens, now_s, wall_s, e.usd)
         if refused is None:
@@ -348,7 +350,7 @@ class Dispatcher:
     def _admit(self, ticket: Ticket, models: Sequence[Model], wanted: str, now_s: float) -> Ticket | Shed:
         """Send now, queue, take another candidate that has room, or refuse."""
         state, facts = self.state, ticket.facts
-        at = next(i for i, m in enumerate(models) if m.name == wanted)
+        at = _index(ticket.expectations, wanted)  # one for each of `models`
         model, outlook = models[at], ticket.outlooks[at]
         delay_s = outlook.delay_s if outlook.backend is not None else None
         if delay_s == 0.0 and not state.schedule.waiting:  # Nobody waits anywhere and nothing would delay it: the usual case.
@@ -375,7 +377,7 @@ class Dispatcher:
         choice, terms = ticket.choice, ticket.terms
         assert choice is not None and terms is not None and backend is not None
         es = ticket.expectations
-        ticket.at = next(i for i in range(len(es)) if es[i].model == model.name)
+        ticket.at = _index(es, model.name)
         if model.name != choice.model:  # The record keeps what was decided; the client is told why another answers.
             why = "fallback" if self.mode == "enforce" or ticket.attempts else "observe"
             choice = Choice(model.name, why, choice.scores, choice.margin, choice.win_rate, choice.threshold)
@@ -427,16 +429,6 @@ class Dispatcher:
                 return True
         return False
 
-    def _is_trial(self, model: Model) -> bool:
-        """Return whether the model is broken on all backends and one of them waits for a request to be tried."""
-        is_half_open = False
-        for backend in model.backends:
-            state = self.state.placement.account(backend.id, model.name).breaker.state
-            if state is BreakerState.CLOSED:
-                return False
-            is_half_open = is_half_open or state is BreakerState.HALF_OPEN
-        return is_half_open
-
     def _reserve(self, ticket: Ticket, now_s: float) -> None:
         placed, facts = _placed(ticket), ticket.facts
         ticket.attempt = self.state.placement.sent(placed.model, placed.backend, facts.prompt_tokens, now_s, facts.is_streaming)
@@ -480,7 +472,7 @@ class Dispatcher:
         health = self.state.placement.health(placed.model.name)
         attempt.succeeded(now_s)
         health.settle(ok=True, late=None if outcome.ttft_s is None or self._late_s is None else outcome.ttft_s > self._late_s)
-        if placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
+        if True in ticket.trial and placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
             health.success = HEALTHY  # The trials were the evidence; a second proof by forced probes would only cost time.
 
     @staticmethod
@@ -525,6 +517,14 @@ class Dispatcher:
             outcome.total_s, ticket.queued_s, outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens, usd,
             outcome.is_estimated,
         )  # fmt: skip
+
+
+def _index(expectations: Sequence[Expectation], model: str) -> int:
+    """Return where a model stands among the candidates."""
+    for i, e in enumerate(expectations):
+        if e.model == model:
+            return i
+    raise AssertionError(f"{model} is no candidate")
 
 
 def _placed(ticket: Ticket) -> Placed:

@@ -11,7 +11,7 @@ class SystemChance:
     """Unguessable request ids, keyed draws that are stable for the same parts, and jitter."""
 
     def __init__(self, secret: bytes | None = None) -> None:
-        self._secret = secret or os.urandom(32)
+        self._keyed = blake2b(digest_size=8, key=secret or os.urandom(32))
         self._jitter = random.Random(os.urandom(16))
         self._pool, self._at = b"", 0
 
@@ -25,8 +25,9 @@ class SystemChance:
 
     def keyed(self, *parts: str) -> float:
         """Return a draw in [0, 1), the same for the same parts; not to be predicted without the secret."""
-        digest = blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
-        return int.from_bytes(digest, "big") / SPAN
+        drawn = self._keyed.copy()  # With the key taken in already.
+        drawn.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
+        return int.from_bytes(drawn.digest(), "big") / SPAN
 
     def uniform(self) -> float:
         """Return a fresh draw in [0, 1)."""

@@ -13,6 +13,8 @@ class SystemClock:
 
     def now_s(self) -> float:
         """Monotonic seconds."""
+        if self.speed == 1.0:
+            return time.monotonic()
         return self._mono_0 + (time.monotonic() - self._mono_0) * self.speed
 
     def wall_s(self) -> float:

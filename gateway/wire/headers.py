@@ -73,15 +73,14 @@ def forwarded(headers: Headers, request_id: str) -> list[tuple[str, str]]:
     `accept-encoding` becomes identity, since a compressed stream cannot be metered; `x-request-id` becomes ours.
     Raises: GatewayError AMBIGUOUS_REQUEST for a line break or NUL in a header.
     """
-    dropped = _NOT_FORWARDED | _named_by_connection(headers)
+    dropped = _with_named(_NOT_FORWARDED, headers)
     kept = []
-    for name, text in headers:
-        low = name.lower()
-        if low in dropped or low.startswith(_HINT_PREFIXES):
-            continue
-        if is_broken(text) or is_broken(name):
-            raise GatewayError(Reason.AMBIGUOUS_REQUEST, "a header holds a line break or NUL")
-        kept.append((name, text))
+    for pair in headers:
+        low = pair[0].lower()
+        if low not in dropped and not low.startswith(_HINT_PREFIXES):
+            kept.append(pair)
+    if is_broken("".join([part for pair in kept for part in pair])):
+        raise GatewayError(Reason.AMBIGUOUS_REQUEST, "a header holds a line break or NUL")
     kept.append(("accept-encoding", "identity"))
     kept.append((REQUEST_ID, request_id))
     return kept
@@ -93,7 +92,7 @@ def returned(headers: Headers, is_body_changed: bool) -> list[tuple[str, str]]:
     is_body_changed: the body was wrapped, aggregated or decoded; then its type and encoding are no longer what the backend
     said. The backend's request id goes by `x-upstream-request-id`; a broken header is left out.
     """
-    dropped = _NOT_RETURNED | _named_by_connection(headers)
+    dropped = _with_named(_NOT_RETURNED, headers)
     kept = []
     for name, text in headers:
         low = name.lower()
@@ -132,9 +131,10 @@ def is_broken(text: str) -> bool:
     return "\r" in text or "\n" in text or "\0" in text
 
 
-def _named_by_connection(headers: Headers) -> frozenset[str]:
+def _with_named(names: frozenset[str], headers: Headers) -> frozenset[str]:
+    """Add what `Connection` names: it belongs to the connection too."""
     named = [text for name, text in headers if len(name) == 10 and name.lower() == "connection"]
-    return frozenset(part.strip().lower() for text in named for part in text.split(","))
+    return names.union([part.strip().lower() for text in named for part in text.split(",")]) if named else names
 
 
 def _safe(text: str) -> str:

@@ -14,6 +14,7 @@ Source: reference/serving_systems.md sections 0, 3.1, 3.2.
 from typing import Literal
 
 from gateway.core.placement.accounts import PlacementState
+from gateway.core.placement.breaker import CLOSED, HALF_OPEN
 from gateway.domain.catalog import Backend, Model
 from gateway.domain.value import value
 
@@ -38,6 +39,8 @@ class Outlook:
     """Whether that backend is self-hosted, so that its queue is ours to bound."""
     is_idle: bool
     """Whether that backend has nothing to prefill."""
+    is_trial: bool = False
+    """Whether the model is broken on all backends and one of them waits for a request to be tried."""
 
     @property
     def delay_s(self) -> float:
@@ -50,6 +53,7 @@ class Outlook:
 
 
 DOWN = Outlook("down", None, float("inf"), False, False)
+DOWN_BUT_TRIED = Outlook("down", None, float("inf"), False, False, True)
 
 
 def look(
@@ -63,10 +67,16 @@ def look(
     """
     best: Backend | None = None
     best_s = wait_s = float("inf")
-    has_room = is_idle = False
+    has_room = is_idle = is_half_open = is_closed = False
     for backend in model.backends:
         account = state.account(backend.id, model.name)
-        if backend.id in avoid or not account.breaker.may_send(now_s, forced):
+        breaker = account.breaker
+        may_send = breaker.may_send(now_s, forced)  # An open breaker whose wait has passed becomes half-open.
+        if breaker.state is CLOSED:
+            is_closed = True
+        elif breaker.state is HALF_OPEN:
+            is_half_open = True
+        if not may_send or backend.id in avoid:
             continue
         load = account.load
         if backend.is_self_hosted:
@@ -79,9 +89,12 @@ def look(
         cost_s = predicted_s + PER_REQUEST_S * load.in_flight
         if fits > has_room or (fits == has_room and cost_s < best_s):
             best, best_s, wait_s, has_room, is_idle = backend, cost_s, predicted_s, fits, not pending
+    is_trial = is_half_open and not is_closed
     if best is None:
-        return DOWN
-    return Outlook("now" if has_room else "later", best if has_room else None, wait_s, best.is_self_hosted, is_idle)
+        return DOWN_BUT_TRIED if is_trial else DOWN
+    if has_room:
+        return Outlook("now", best, wait_s, best.is_self_hosted, is_idle, is_trial)
+    return Outlook("later", None, wait_s, best.is_self_hosted, is_idle, is_trial)
 
 
 def place(model: Model, prompt_tokens: int, now_s: float, state: PlacementState, avoid: frozenset[str] = NOBODY) -> Backend | None:

@@ -11,6 +11,7 @@ ANSWER_LEAST = 16
 def fits(models: Sequence[Model], prompt_tokens: int, tokens_max: int | None) -> tuple[Model, ...]:
     """Return the candidates whose context holds the prompt and the longest allowed answer, in the given order."""
     needed = prompt_tokens + (ANSWER_LEAST if tokens_max is None else tokens_max)
-    if all(m.context_tokens >= needed for m in models):
-        return tuple(models)
-    return tuple(m for m in models if m.context_tokens >= needed)
+    for m in models:
+        if m.context_tokens < needed:
+            return tuple([m for m in models if m.context_tokens >= needed])
+    return tuple(models)

@@ -89,8 +89,10 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
 def _probe(q: Question, terms: Terms, ready: list[int], chosen: int, v: float) -> int | None:
     """Return a sick candidate that this request should try, or None."""
     for m in ready:
+        if m == chosen:
+            continue
         e = q.expectations[m]
-        if m == chosen or not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE):
+        if not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE):
             continue
         if q.draws[1] < terms.probe_share:
             return m
