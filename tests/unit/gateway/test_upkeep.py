@@ -205,6 +205,7 @@ async def test_a_leader_that_was_asleep_finds_another_one_and_later_knows_what_t
     a.serve(100)
     await a.round()
     assert a.upkeep.watched.is_leader and a.spent == pytest.approx(1200 * 0.002)
+    assert a.prices.version == b.prices.version + 1 == 3  # From b's memory, not from its own old one.
     clock.s = 70.0
     a.serve(100)
     await a.round()
