@@ -1,11 +1,11 @@
-"""`python -m router_models VERB`: train, score, evaluate, calibrate, inspect, explain, report."""
+"""`python -m router_models VERB`: train, adapt, score, evaluate, calibrate, inspect, explain, report."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from router_models.commands import calibrate, evaluate, explain, inspect, report, score, train
+from router_models.commands import adapt, calibrate, evaluate, explain, inspect, report, score, train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     table = {
         "train": train,
+        "adapt": adapt,
         "score": score,
         "evaluate": evaluate,
         "calibrate": calibrate,

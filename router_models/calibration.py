@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +30,7 @@ BIN_ROWS = 60
 """Rows that a bin needs at least: a mean of 60 outcomes is known to about 6 points, fewer would fit noise."""
 
 Knots = tuple[tuple[float, float], ...]
+Floats = NDArray[np.float64]
 
 
 class Interpolation:
@@ -70,14 +71,17 @@ class PairCalibration:
     gain: tuple[float, ...]
     raw_level: tuple[float, ...]
     level: tuple[float, ...]
+    strong_in_level: float = 0.5
+    """Share of the strong model's raw quality in the raw level, 0..1; the rest is the weak model's."""
 
     def gain_knots(self) -> Knots:
         """Return the map win rate -> gain, from win rate 0 to 1."""
         return tuple(zip(self.win_rate, self.gain))
 
-    def to_json(self) -> dict[str, list[float]]:
+    def to_json(self) -> dict[str, Any]:
         """Return the knots as JSON lists; floats survive the round trip exactly."""
-        return {name: list(getattr(self, name)) for name in ("score", "win_rate", "gain", "raw_level", "level")}
+        knots = {name: list(getattr(self, name)) for name in ("score", "win_rate", "gain", "raw_level", "level")}
+        return {**knots, "strong_in_level": self.strong_in_level}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> PairCalibration:
@@ -85,7 +89,10 @@ class PairCalibration:
 
         Raises: KeyError, TypeError or ValueError when something is missing, not a number or not increasing.
         """
-        made = cls(**{name: tuple(float(v) for v in content[name]) for name in ("score", "win_rate", "gain", "raw_level", "level")})
+        knots = {name: tuple(float(v) for v in content[name]) for name in ("score", "win_rate", "gain", "raw_level", "level")}
+        made = cls(**knots, strong_in_level=float(content["strong_in_level"]))
+        if not 0.0 <= made.strong_in_level <= 1.0:
+            raise ValueError("strong_in_level lies outside 0..1")
         Interpolation(made.score, made.win_rate)
         Interpolation(made.win_rate, made.gain)
         Interpolation(made.raw_level, made.level)
@@ -155,48 +162,64 @@ class ManyQualities:
 Calibration = PairCalibration | ManyCalibration
 
 
-def calibrate(raw: NDArray[np.float64], scores: NDArray[np.float64]) -> Calibration:
+def calibrate(raw: Floats, scores: Floats, weights: Floats | None = None) -> Calibration:
     """Fit knots on held-out raw qualities in [0, 1]: jointly for two models, one by one for any other number.
 
     Args:
         raw, scores: float64, shape (n, models), strong model first.
+        weights: shape (n,), positive, how often a row counts; None: once each.
     """
+    weights = np.ones(len(raw)) if weights is None else weights
     if scores.shape[1] == 2:
-        return fit_pair(raw[:, 0] - raw[:, 1], raw.mean(axis=1), scores[:, 0], scores[:, 1], (-1.0, 1.0))
-    knots = [_single(raw[:, m], scores[:, m], _bins(len(raw))) for m in range(scores.shape[1])]
+        share = _strong_in_level(raw, scores.mean(axis=1), weights)
+        level = share * raw[:, 0] + (1.0 - share) * raw[:, 1]
+        return replace(fit_pair(raw[:, 0] - raw[:, 1], level, scores[:, 0], scores[:, 1], (-1.0, 1.0), weights), strong_in_level=share)
+    knots = [_single(raw[:, m], scores[:, m], _bins(len(raw)), weights) for m in range(scores.shape[1])]
     return ManyCalibration(tuple(x for x, _ in knots), tuple(y for _, y in knots))
+
+
+def _strong_in_level(raw: Floats, mean_score: Floats, weights: Floats) -> float:
+    """Return the mixture of both raw qualities that says most about the mean of both scores, by least squares, in 0..1."""
+    root = np.sqrt(weights)
+    columns = np.column_stack([raw, np.ones(len(raw))]) * root[:, None]
+    (strong, weak, _), _, rank, _ = np.linalg.lstsq(columns, mean_score * root, rcond=None)
+    # Without three independent columns there is nothing to tell the two apart by.
+    return float(strong / (strong + weak)) if rank == 3 and min(strong, weak) >= 0.0 and strong + weak > 0.0 else 0.5
 
 
 def _bins(rows: int) -> int:
     return min(max(rows // BIN_ROWS, 2), BINS_MAX)
 
 
-def _single(x: NDArray[np.float64], y: NDArray[np.float64], bins: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _single(x: Floats, y: Floats, bins: int, weights: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return strictly increasing knots from (0, 0) to (1, 1) for one target."""
-    at, values = _knots(x, y.reshape(-1, 1), bins, (0.0, 1.0), np.array([0.0]), np.array([1.0]))
+    at, values = _knots(x, y.reshape(-1, 1), bins, (0.0, 1.0), np.array([0.0]), np.array([1.0]), weights)
     return (0.0, *map(float, at), 1.0), (0.0, *map(float, values[:, 0]), 1.0)
 
 
 def fit_pair(
-    score: NDArray[np.float64],
-    raw_level: NDArray[np.float64],
-    strong: NDArray[np.float64],
-    weak: NDArray[np.float64],
+    score: Floats,
+    raw_level: Floats,
+    strong: Floats,
+    weak: Floats,
     score_range: tuple[float, float],
+    weights: Floats | None = None,
 ) -> PairCalibration:
     """Fit the knots on prompts that the scoring model did not train on.
 
     Args:
         score, raw_level, strong, weak: float64, shape (n,), n >= 1; strong and weak are the two models' scores in [0, 1].
         score_range: ends of what `score` can ever be; win rate is 0 at the lower and 1 at the upper end.
+        weights: shape (n,), positive, how often a row counts; None: once each.
     """
+    weights = np.ones(len(score)) if weights is None else weights
     bins = _bins(len(score))
     wins = (strong > weak).astype(np.float64)
     targets = np.column_stack([wins, strong - weak])
-    x, found = _knots(score, targets, bins, score_range, np.array([0.0, -1.0]), np.array([1.0, 1.0]))
+    x, found = _knots(score, targets, bins, score_range, np.array([0.0, -1.0]), np.array([1.0, 1.0]), weights)
     # Where the strong model never wins, what is left of the gain is its losses: as many as at the lowest knot.
     floor = max(-1.0, float(found[0, 1] - found[0, 0])) if len(x) else -1.0
-    raw_knots, level_knots = _single(raw_level, (strong + weak) / 2.0, bins)
+    raw_knots, level_knots = _single(raw_level, (strong + weak) / 2.0, bins, weights)
     return PairCalibration(
         score=(score_range[0], *map(float, x), score_range[1]),
         win_rate=(0.0, *map(float, found[:, 0]), 1.0),
@@ -207,19 +230,20 @@ def fit_pair(
 
 
 def _knots(
-    x: NDArray[np.float64],
-    targets: NDArray[np.float64],
+    x: Floats,
+    targets: Floats,
     bins: int,
     x_range: tuple[float, float],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low: Floats,
+    high: Floats,
+    weights: Floats,
+) -> tuple[Floats, Floats]:
     """Return knots strictly inside x_range and low..high, increasing in x and in every target.
 
     Args:
         x: shape (n,). targets: shape (n, t). low, high: targets at the ends of x_range, shape (t,).
     """
-    at, values = _pooled(x, targets, bins)
+    at, values = _pooled(x, targets, bins, weights)
     # Half an observation per bin is what a bin can tell at most; it keeps the values off the ends.
     edge = 0.5 * bins / (len(x) + bins)
     values = np.clip(values, low + edge * (high - low), high - edge * (high - low))
@@ -247,12 +271,14 @@ def _knots(
     return at[keep], values[keep]
 
 
-def _pooled(x: NDArray[np.float64], targets: NDArray[np.float64], bins: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pooled(x: Floats, targets: Floats, bins: int, weights: Floats) -> tuple[Floats, Floats]:
     """Return mean x and mean targets of bins, neighbours pooled until every target strictly increases (pool adjacent violators)."""
     order = np.argsort(x, kind="stable")
-    pools: list[tuple[float, NDArray[np.float64], int]] = []
+    pools: list[tuple[float, Floats, float]] = []
     for part in np.array_split(order, min(bins, len(order))):
-        pools.append((float(x[part].mean()), targets[part].mean(axis=0), len(part)))
+        weight = weights[part]
+        total = float(weight.sum())
+        pools.append((float(weight @ x[part]) / total, (weight @ targets[part]) / total, total))
         while len(pools) > 1 and (not np.all(pools[-1][1] > pools[-2][1]) or not pools[-1][0] > pools[-2][0]):
             (x2, y2, n2), (x1, y1, n1) = pools.pop(), pools.pop()
             pools.append(((x1 * n1 + x2 * n2) / (n1 + n2), (y1 * n1 + y2 * n2) / (n1 + n2), n1 + n2))

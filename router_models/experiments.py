@@ -6,7 +6,6 @@ Outer folds are the five folds of the question stem. Everything that is fitted, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +19,27 @@ from router_models.data import model_names, read_scores
 from router_models.evaluate import Line, compare
 from router_models.frontier import LAMBDAS, Point, aiq, choose, cost_at, fit_frontier, hull, single_points
 from router_models.metrics import apgr, calibration_error, perfect_calibration_band, pgr_curve
+from router_models.nested import grid, nested
 from router_models.quantile import StreamingQuantile
 from router_models.recipe import Recipe
 from router_models.routers.logistic import LogisticRouter
 from router_models.routers.registry import FITTERS
+from router_models.serving import (
+    CHARACTERS,
+    CORRUPTIONS,
+    HEAVY,
+    exported_difference,
+    import_cost,
+    microseconds,
+    of_length,
+    prompts_per_second,
+    refused_corruptions,
+    trained_on,
+)
 from router_models.split import fold, stem
 from router_models.table import ScoreTable, joined
 from router_models.train import train
+from router_models.verdict import Check, at_least, at_most, figure
 
 MMLU = "routellm_mmlu_public80"
 MMLU_PAIR = ("gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1")
@@ -40,9 +53,16 @@ OTHER_TRAFFIC = (
     "mmlu_pro_public80",
     "llmrouter_mix",
 )
+UNLIKE = OTHER_TRAFFIC[:4]
+"""Traffic that shares neither questions nor form with MMLU."""
 BUDGETS = 61
 """Mean spends per call at which a router with many models is measured."""
 SUBJECT_PARTS = 10
+GROUPINGS = 3
+MANY = "knn"
+"""The router of the family that is meant for many models with costs."""
+PRO_INCOMPLETE = ("gemini-1.5-pro-002", "gemini-1.5-flash-002")
+"""Models of MMLU-Pro with missing answers; their rows would be lost."""
 LABELS = 1500
 SEEDS = 5
 STREAM_SEEDS = 20
@@ -63,6 +83,8 @@ class Section:
     curves: Mapping[str, list[Point]] = field(default_factory=dict)
     """Name -> points (strong share, PGR) or (dollars per 1,000, quality)."""
     axes: tuple[str, str] = ("", "")
+    checks: tuple[Check, ...] = ()
+    """What this experiment says about the goals."""
 
 
 def folds_of(table: ScoreTable) -> NDArray[np.int64]:
@@ -119,6 +141,26 @@ def _line(line: Line) -> tuple[str, ...]:
 PAIR_HEADER = ("router", "APGR [95 %]", "CPT50", "CPT80", "paired gain over length [95 %]")
 
 
+def nested_choice(data: Path, recipe: Recipe, say: Say) -> Section:
+    """MMLU, five outer folds, each answered by the recipe that the other four folds chose by their own cross-validation."""
+    table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    tried = grid(recipe)
+    found = nested(tried, table, folds_of(table), say)
+    lines = compare({"chosen inside": found.gap}, table)
+    keys = ("orders", "inverse_regularization", "surface_scale")
+    rows = [(*_line(line), "") for line in lines]
+    for part, chosen in sorted(found.chosen.items()):
+        what = ", ".join(f"{key} {chosen.options[key]}" for key in keys)
+        rows.append((f"outer fold {part}", f"{found.inner_apgr[part]:.3f} inside", "", "", "", what))
+    how = f"{len(table)} rows; outer folds by sha256(stem) mod 5; {len(tried)} configurations, chosen by inner cross-validation"
+    best = lines[0]
+    checks = (
+        at_least(1, "MMLU, nested: APGR", best.apgr, 0.655, 0.69, shown=_line(best)[1]),
+        at_least(1, "MMLU, nested: lower bound of the paired gain over length", best.over_length[1], 0.05, 0.08, shown=_line(best)[4]),
+    )
+    return Section("Recipe chosen inside the training folds: MMLU", how, (*PAIR_HEADER, "chosen"), tuple(rows), checks=checks)
+
+
 def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> list[Section]:
     """MMLU, five outer folds: the default beside the family, with cost per prompt; calibration and out-of-domain flags of the default."""
     table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
@@ -130,7 +172,8 @@ def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say
         found = outer(one, table, parts)
         default = default or found
         scores[name] = found[1]
-        micros[name] = microseconds(one, table)
+        half = train(one, table.take(np.arange(0, len(table), 2)), [], _silent).router
+        micros[name] = float(np.median(microseconds(half, table.prompts[:600])))
     assert default is not None
     lines = compare(scores, table)
     rows = tuple((*_line(line), f"{micros[line.name]:.0f} us" if line.name in micros else "") for line in lines)
@@ -146,11 +189,27 @@ def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say
     )
     novelty = _novelty_section(data, recipe, table, float(default[2].mean()), say)
     how = f"{len(table)} rows, five outer folds by sha256(stem) mod 5; all fitting, calibration and scaling inside the training folds"
-    return [
-        Section("In domain: MMLU", how, (*PAIR_HEADER, "CPU per prompt"), rows, curves, ("strong share", "PGR")),
-        Section(
-            "Calibration on unseen MMLU folds", "pooled over the outer folds, 10 equal-mass bins", ("what", "ECE", "debiased"), calibration
+    own, pooled = lines[0], "pooled over the outer folds, 10 equal-mass bins"
+    fixed = (
+        at_least(1, "MMLU, the recipe as shipped: APGR", own.apgr, 0.655, 0.69, shown=_line(own)[1]),
+        at_least(1, "MMLU, the recipe as shipped: lower bound of the gain", own.over_length[1], 0.05, 0.08, shown=_line(own)[4]),
+        *(
+            figure(
+                13,
+                f"MMLU: {line.name} against default {own.apgr:.3f}",
+                f"{line.apgr:.3f}, {micros[line.name] / micros['default']:.1f}x cost",
+            )
+            for line in lines
+            if line.name == "ensemble"
         ),
+    )
+    trust = (
+        at_most(7, "debiased ECE of the win rate", debiased, 0.015, None, 4),
+        *(at_most(7, f"debiased ECE of the quality of {name}", d, 0.015, None, 4) for name, (_, d) in zip(table.models, per_model)),
+    )
+    return [
+        Section("In domain: MMLU", how, (*PAIR_HEADER, "CPU per prompt"), rows, curves, ("strong share", "PGR"), fixed),
+        Section("Calibration on unseen MMLU folds", pooled, ("what", "ECE", "debiased"), calibration, checks=trust),
         novelty,
     ]
 
@@ -165,48 +224,83 @@ def _novelty_section(data: Path, recipe: Recipe, table: ScoreTable, on_mmlu: flo
     say("out of domain")
     router = train(recipe, table, [], _silent).router
     rows = [("MMLU, unseen folds (false alarms)", f"{on_mmlu:.1%}", str(len(table)))]
+    checks = [at_most(4, "MMLU prompts flagged as out of domain", on_mmlu, 0.05, 0.02)]
     for name in OTHER_TRAFFIC:
         path = data / f"{name}.parquet"
         prompts = read_scores(path, model_names(path)[:1]).table.prompts
-        rows.append((name, f"{np.mean([router.is_out_of_domain(p) for p in prompts]):.1%}", str(len(prompts))))
+        flagged = float(np.mean([router.is_out_of_domain(p) for p in prompts]))
+        rows.append((name, f"{flagged:.1%}", str(len(prompts))))
+        if name in UNLIKE:
+            checks.append(at_least(4, f"{name} prompts flagged as out of domain", flagged, 0.8, 0.95))
     how = "default trained on MMLU; share of prompts flagged (MMLU-Pro is MMLU with ten options; it is half familiar by construction)"
-    return Section("Out-of-domain flag", how, ("prompts", "flagged", "rows"), tuple(rows))
-
-
-def microseconds(recipe: Recipe, table: ScoreTable, rows: int = 600) -> float:
-    """Return the median CPU microseconds of one answer of a router trained on a part of the table; single thread, warm."""
-    router = train(recipe, table.take(np.arange(0, len(table), 2)), [], _silent).router
-    prompts = list(table.prompts[:rows])
-    taken = []
-    for prompt in prompts:
-        begin = time.perf_counter_ns()
-        router.quality_one(prompt)
-        taken.append(time.perf_counter_ns() - begin)
-    return float(np.median(taken)) / 1e3
+    return Section("Out-of-domain flag", how, ("prompts", "flagged", "rows"), tuple(rows), checks=tuple(checks))
 
 
 def subjects_out(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> Section:
     """MMLU, whole subjects left out, ten groups of subjects; bootstrap by subject."""
     table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
-    names = np.random.default_rng(0).permutation(np.unique(np.array(table.groups)))
-    group = {name: i % SUBJECT_PARTS for i, name in enumerate(names.tolist())}
-    parts = np.array([group[g] for g in table.groups], dtype=np.int64)
+    names, parts = np.unique(np.array(table.groups), return_inverse=True)
     scores = {}
     for name, one in {"default": recipe, **others}.items():
         say(f"leave subjects out: {name}")
         scores[name] = raw_gaps(one, table, parts)
-    length = np.log1p([len(p) for p in table.prompts])
-    standard = (scores["default"] - scores["default"].mean()) / scores["default"].std() + (length - length.mean()) / length.std()
-    scores["default + length"] = standard
-    rows = tuple(_line(line) for line in compare(scores, table, clustered=True))
-    how = f"{len(names)} subjects in {SUBJECT_PARTS} groups, each answered by models that saw none of it; intervals draw subjects"
-    return Section("Leave-subject-out: MMLU", how, PAIR_HEADER, rows)
+    own, length = _standard(scores["default"]), _standard(np.log1p([len(p) for p in table.prompts]))
+    say("leave subjects out: difficulty of MMLU-Pro")
+    difficulty = _standard(_difficulty_elsewhere(data, table, parts))
+    scores["default + length"] = own + length
+    scores["difficulty of MMLU-Pro"] = difficulty
+    scores["default + length + difficulty"] = own + length + difficulty
+    lines = compare(scores, table, clustered=True)
+    groupings = []
+    for seed in range(GROUPINGS):
+        say(f"leave subjects out: grouping {seed + 1} of {GROUPINGS}")
+        group = np.random.default_rng(seed).permutation(len(names)) % SUBJECT_PARTS
+        gaps = raw_gaps(recipe, table, group[parts])
+        groupings.append(apgr(gaps, table.scores[:, 0], table.scores[:, 1]))
+    many = f"{min(groupings):.3f} .. {max(groupings):.3f}"
+    rows = (*map(_line, lines), (f"default, {GROUPINGS} random groupings into {SUBJECT_PARTS}", many, "", "", ""))
+    how = f"each of {len(names)} subjects answered by models that saw none of it; intervals draw subjects"
+    by_name = {line.name: line for line in lines}
+    told = ("default", "default + length", "default + length + difficulty")
+    checks = (
+        *(
+            at_least(2, f"unseen subjects, {n}: lower bound of the gain", by_name[n].over_length[1], 0.0, 0.03, shown=_line(by_name[n])[4])
+            for n in told
+        ),
+        *(figure(13, f"unseen subjects: {n} against default {lines[0].apgr:.3f}", f"{by_name[n].apgr:.3f}") for n in others),
+    )
+    return Section("Leave-subject-out: MMLU", how, PAIR_HEADER, rows, checks=checks)
+
+
+def _standard(score: Floats) -> Floats:
+    scaled: Floats = (score - score.mean()) / score.std()
+    return scaled
+
+
+def _difficulty_elsewhere(data: Path, table: ScoreTable, parts: NDArray[np.int64]) -> Floats:
+    """Return how hard 26 models would find each prompt, learned from MMLU-Pro without the questions of the prompt's own part."""
+    path = data / "mmlu_pro_public80.parquet"
+    models = model_names(path)
+    pro = read_scores(path, [name for name in models if name not in PRO_INCOMPLETE]).table
+    hard = ScoreTable(("difficulty",), pro.prompts, pro.groups, 1.0 - pro.scores.mean(axis=1, keepdims=True))
+    stems, own = [stem(prompt) for prompt in pro.prompts], [stem(prompt) for prompt in table.prompts]
+    fitter = FITTERS["ridge"](hard, {"regularization": 10.0, "surface_scale": 1e-6}, {})
+    found = np.empty(len(table))
+    for part in np.unique(parts % SUBJECT_PARTS):
+        rows = np.flatnonzero(parts % SUBJECT_PARTS == part)
+        asked = {own[i] for i in rows.tolist()}
+        kept = np.array([i for i, s in enumerate(stems) if s not in asked], dtype=np.int64)
+        fit = fitter.fit(kept)
+        router = fit.router(fit.signals(kept), kept)
+        assert isinstance(router, LogisticRouter)
+        found[rows] = [router.logits(table.prompts[i])[0] for i in rows.tolist()]
+    return found
 
 
 def few_labels(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> Section:
     """MMLU with 1,500 labels, the rest as test, mean of five seeds."""
     table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
-    rows = []
+    rows, means = [], {}
     for name, one in {"default": recipe, "length": Recipe("length"), **others}.items():
         say(f"{LABELS} labels: {name}")
         areas = []
@@ -217,8 +311,14 @@ def few_labels(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Sa
             rest = table.take(np.array([i for i in order[LABELS:] if stem(table.prompts[i]) not in known], dtype=np.int64))
             quality = trained.router.quality(rest.prompts)
             areas.append(apgr(quality[:, 0] - quality[:, 1], rest.scores[:, 0], rest.scores[:, 1]))
-        rows.append((name, f"{np.mean(areas):.3f}", " ".join(f"{a:.3f}" for a in areas)))
-    return Section(f"{LABELS} labels", f"{SEEDS} seeds; tested on all other questions", ("router", "mean APGR", "each seed"), tuple(rows))
+        means[name] = float(np.mean(areas))
+        rows.append((name, f"{means[name]:.3f}", " ".join(f"{a:.3f}" for a in areas)))
+    checks = (
+        at_least(3, f"{LABELS} labels: mean APGR of {SEEDS} seeds", means["default"], 0.615, 0.65),
+        *(figure(13, f"{LABELS} labels: {n} against default {means['default']:.3f}", f"{means[n]:.3f}") for n in others),
+    )
+    header = ("router", "mean APGR", "each seed")
+    return Section(f"{LABELS} labels", f"{SEEDS} seeds; tested on all other questions", header, tuple(rows), checks=checks)
 
 
 def other_pairs(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> list[Section]:
@@ -230,9 +330,17 @@ def other_pairs(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: S
         for name, one in {"default": recipe, **others}.items():
             say(f"{file}: {name}")
             scores[name] = outer(one, table, folds_of(table))[1]
-        rows = tuple(_line(line) for line in compare(scores, table))
+        lines = compare(scores, table)
+        rows = tuple(map(_line, lines))
         how = f"{len(table)} rows, {pair[0]} against {pair[1]}, five outer folds"
-        found.append(Section(f"Other traffic: {file}", how, PAIR_HEADER, rows))
+        area = {line.name: line.apgr for line in lines}
+        best = max(("default", *others), key=lambda name: area[name])
+        checks = (
+            at_least(6, f"{file}: default over length {area['length']:.3f}", area["default"], area["length"], None),
+            at_least(6, f"{file}: default over the domain table {area['domain_table']:.3f}", area["default"], area["domain_table"], None),
+            figure(6, f"{file}: best of the family", f"{best} {area[best]:.3f}"),
+        )
+        found.append(Section(f"Other traffic: {file}", how, PAIR_HEADER, rows, checks=checks))
     return found
 
 
@@ -258,9 +366,11 @@ def domain_switch(data: Path, recipe: Recipe, say: Say) -> list[Section]:
         band = perfect_calibration_band(p)
         area = apgr(quality[:, 0] - quality[:, 1], test.scores[:, 0], test.scores[:, 1])
         rows.append((name, f"{ece:.3f}", f"{debiased:.3f}", f"{band:.3f}", f"{area:.3f}"))
+        checks = (at_most(7, f"ECE on MMLU-Pro, {name}", ece, max(0.05, band), None),)
     header = ("router", "ECE", "debiased", "95 % bound of ECE for a perfect predictor", "APGR")
     how = f"MMLU-Pro questions that are not in MMLU, {len(test)} test rows, {PRO_PAIR[0]} against {PRO_PAIR[1]}"
-    return [Section("Calibration after a switch to MMLU-Pro", how, header, tuple(rows)), _streaming(data, router, card.sample)]
+    title = "Calibration after a switch to MMLU-Pro"
+    return [Section(title, how, header, tuple(rows), checks=checks), _streaming(data, router, card.sample)]
 
 
 def pair_win_rates(router: LogisticRouter, quality: Floats) -> Floats:
@@ -271,7 +381,7 @@ def pair_win_rates(router: LogisticRouter, quality: Floats) -> Floats:
 
 
 def _streaming(data: Path, router: LogisticRouter, sample: Floats) -> Section:
-    rows = []
+    rows, checks = [], []
     start = (sample[:, 0] - sample[:, 1]).tolist()
     fixed = float(np.quantile(start, 0.7))
     for name in ("mmlu_pro_public80", "routerbench_arc_challenge", "zeroeval_crux", "llmrouter_mix"):
@@ -286,9 +396,10 @@ def _streaming(data: Path, router: LogisticRouter, sample: Floats) -> Section:
             taken = [stream.is_strong(gain) for gain in drawn]
             shares.append(float(np.mean(taken[500:])))
         rows.append((name, f"{(gains >= fixed).mean():.1%}", f"{np.mean(shares):.1%}", f"{min(shares):.1%} .. {max(shares):.1%}"))
+        checks.append(at_most(8, f"strong share off 30 % after a switch to {name}", abs(float(np.mean(shares)) - 0.3), 0.03, 0.01, 4))
     header = ("new traffic", "fixed threshold", "streaming, mean", "streaming, range")
     how = f"target 30 % strong; requests 501-1,500 after a switch from MMLU, {STREAM_SEEDS} seeds, drawn with replacement"
-    return Section("Strong share after a domain switch", how, header, tuple(rows))
+    return Section("Strong share after a domain switch", how, header, tuple(rows), checks=tuple(checks))
 
 
 def many_models(data: Path, recipes: Mapping[str, Recipe], say: Say) -> list[Section]:
@@ -317,13 +428,19 @@ def _many(name: str, table: ScoreTable, origin: NDArray[np.int64], recipes: Mapp
         say(f"{name}: {label}")
         curves[label] = _crossed(recipe, table, parts)
     curves["oracle"] = _sweep(scores, costs, table)
-    rows = []
+    rows, checks = [], []
+    floor = aiq(singles, span)
     for label, points in curves.items():
+        if label in recipes and len(np.unique(origin)) > 1 and label == MANY:
+            checks.append(at_least(5, f"{name}: AIQ of {label}, zero router {floor:.4f}", aiq(points, span), 0.872, 0.885, 4))
+        if label in recipes and label == MANY:
+            checks.append(at_least(5, f"{name}: AIQ of {label} over the zero router", aiq(points, span) - floor, -0.005, 0.0, 4))
         reach = cost_at(points, 0.98 * best)
         rows.append((label, f"{aiq(points, span):.4f}", f"{1000 * reach:.2f}" if reach is not None else "not reached"))
     drawn = {label: [(1000 * c, q) for c, q in hull(points)] for label, points in curves.items() if label != "oracle"}
     how = f"{len(table)} complete rows, {len(table.models)} models, five outer folds; $/1k at 98 % of the best single model"
-    return Section(f"Many models: {name}", how, ("router", "AIQ", "$/1k at 98 %"), tuple(rows), drawn, ("dollars per 1,000", "quality"))
+    axes = ("dollars per 1,000", "quality")
+    return Section(f"Many models: {name}", how, ("router", "AIQ", "$/1k at 98 %"), tuple(rows), drawn, axes, tuple(checks))
 
 
 def _sweep(quality: Floats, cost: Floats, table: ScoreTable) -> list[Point]:
@@ -355,3 +472,35 @@ def _crossed(recipe: Recipe, table: ScoreTable, parts: NDArray[np.int64]) -> lis
                 paid[at] += share * float(table.costs[outside, taken].sum())
                 got[at] += share * float(table.scores[outside, taken].sum())
     return list(zip((paid / len(table)).tolist(), (got / len(table)).tolist()))
+
+
+def serving(data: Path, recipe: Recipe, say: Say) -> Section:
+    """Speed, equality with scikit-learn, refusal of damage and import cost of the default."""
+    say("serving")
+    table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
+    artifact = trained_on(recipe, table)
+    taken = microseconds(artifact.router, of_length(table, CHARACTERS))
+    long = microseconds(artifact.router, of_length(table, 8192))
+    each_s = prompts_per_second(artifact.router, of_length(table, CHARACTERS) * 100)
+    refused = refused_corruptions(artifact)
+    import_ms, heavy = import_cost()
+    checks = (
+        at_most(9, f"{CHARACTERS} characters, p50, us of CPU", float(np.median(taken)), 20.0, 8.0, 1),
+        at_most(9, f"{CHARACTERS} characters, p99, us of CPU", float(np.quantile(taken, 0.99)), 100.0, None, 1),
+        at_most(9, "8 KB, p50, us of CPU", float(np.median(long)), 60.0, None, 1),
+        at_least(9, "prompts per second of CPU, one thread", each_s, 50_000.0, None, 0),
+        at_most(
+            10,
+            "largest difference of a logit from scikit-learn's",
+            difference := exported_difference(recipe, table),
+            1e-9,
+            None,
+            shown=f"{difference:.1e}",
+        ),
+        at_least(11, f"corrupted artifacts refused, of {CORRUPTIONS}", float(refused), float(CORRUPTIONS), None, 0),
+        at_most(12, "import of the serving side, ms of CPU, numpy included", import_ms, 150.0, None, 0),
+        at_most(12, f"training libraries imported with it, of {len(HEAVY)}", float(len(heavy)), 0.0, None, 0),
+    )
+    rows = tuple((check.what, check.measured) for check in checks)
+    how = "the default recipe trained on MMLU, saved and loaded; thread CPU time, one thread"
+    return Section("Serving", how, ("what", "measured"), rows, checks=checks)

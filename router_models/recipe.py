@@ -28,6 +28,8 @@ class Recipe:
     """Fold of the stem (0..4) that training never sees."""
     licences: Mapping[str, str] = field(default_factory=dict)
     """File name -> licence, for the card."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """File name -> sha256; training refuses other files and other contents. Empty: any data."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as the card keeps it."""
@@ -45,7 +47,7 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: {exc}") from exc
     if not isinstance(content, dict) or "kind" not in content:
         raise RecipeError(f"{path}: needs a mapping with the key 'kind'")
-    known = {"kind", "options", "drop_where", "hold_out_fold", "licences"}
+    known = {"kind", "options", "drop_where", "hold_out_fold", "licences", "sha256"}
     if unknown := sorted(set(content) - known):
         raise RecipeError(f"{path}: unknown keys {unknown}; known are {sorted(known)}")
     return Recipe(**content)

@@ -7,8 +7,10 @@ from html import escape
 
 from router_models.experiments import Section
 from router_models.frontier import Point
+from router_models.verdict import verdict
 
 COLOURS = ("#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#b8860b", "#444444", "#16a0a0")
+GOALS = ("row", "what", "must", "aim", "measured", "verdict")
 WIDTH, HEIGHT, MARGIN = 640, 360, 48
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
@@ -20,10 +22,17 @@ STYLE = (
 def markdown(sections: Sequence[Section], made_from: Sequence[str]) -> str:
     """Return all tables as Markdown."""
     parts = ["# Router report", "", *(f"- {line}" for line in made_from), ""]
+    if checks := _checks(sections):
+        parts += ["## Goals", "", _row(GOALS), _row(["---"] * len(GOALS)), *map(_row, checks), ""]
     for section in sections:
         parts += [f"## {section.title}", "", section.how + ".", "", _row(section.header), _row(["---"] * len(section.header))]
         parts += [*(_row(row) for row in section.rows), ""]
     return "\n".join(parts)
+
+
+def _checks(sections: Sequence[Section]) -> list[tuple[str, ...]]:
+    checks = sorted((check for section in sections for check in section.checks), key=lambda check: check.row)
+    return [(str(c.row), c.what, c.must, c.aim, c.measured, verdict(c)) for c in checks]
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -37,6 +46,9 @@ def html(sections: Sequence[Section], made_from: Sequence[str]) -> str:
         f"<style>{STYLE}</style><h1>Router report</h1><ul>",
     ]
     parts += [f"<li>{escape(line)}</li>" for line in made_from] + ["</ul>"]
+    if checks := _checks(sections):
+        parts += ["<h2>Goals</h2><table><tr>", *(f"<th>{escape(cell)}</th>" for cell in GOALS), "</tr>"]
+        parts += ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in checks] + ["</table>"]
     for section in sections:
         parts += [f"<h2>{escape(section.title)}</h2><p class=how>{escape(section.how)}.</p><table><tr>"]
         parts += [f"<th>{escape(cell)}</th>" for cell in section.header] + ["</tr>"]

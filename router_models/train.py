@@ -7,18 +7,20 @@ describe unseen questions. The final weights are fitted on all folds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from router_models.artifact import Artifact
 from router_models.calibration import WIN_LABEL
 from router_models.card import SAMPLE_ROWS_MAX, SCHEMA_VERSION, Card, Golden, Source, win_rates
 from router_models.embedding import Embedders
 from router_models.metrics import apgr, brier, cpt, drawn_apgr, interval, resamples
 from router_models.recipe import Recipe
 from router_models.routers.base import FamilyRouter, Rows
+from router_models.routers.logistic import LogisticRouter
 from router_models.routers.registry import FITTERS
 from router_models.split import FOLDS, fold, stem_key
 from router_models.table import ScoreTable
@@ -36,6 +38,10 @@ GOLDEN_PROMPTS = (
 )
 """Prompts of our own words whose qualities every artifact records and every load reproduces."""
 
+WEIGHTED = frozenset({"logistic", "ridge"})
+"""Routers whose weights and knots honour row weights; the others refuse them."""
+ADAPT_ROWS_MIN = 50
+"""Labelled prompts without which an adapted router would be noise."""
 BOOTSTRAP_DRAWS = 400
 SEED = 1
 
@@ -61,6 +67,8 @@ def train(
     """
     if recipe.kind not in FITTERS:
         raise ValueError(f"unknown router {recipe.kind!r}; known are {sorted(FITTERS)}")
+    if recipe.kind not in WEIGHTED and data.weights is not None and np.ptp(data.weights) > 0.0:
+        raise ValueError(f"{recipe.kind} cannot weight rows; train one of {sorted(WEIGHTED)}, or leave out the column 'weight'")
     folds = np.array([fold(prompt) for prompt in data.prompts])
     present = [k for k in range(FOLDS) if np.any(folds == k)]
     if len(present) < 2:
@@ -79,6 +87,32 @@ def train(
     router = fitter.fit(everything).router(signals, everything)
     held_out = np.array([router.combine(tuple(row)) for row in signals.tolist()], dtype=np.float64)
     return Trained(router, _card(recipe, data, router, held_out, sources), held_out)
+
+
+def adapt(artifact: Artifact, labels: ScoreTable, sources: Sequence[Source], say: Callable[[str], None]) -> Trained:
+    """Adapt a trained artifact to other traffic with a few hundred labelled prompts of it (`LogisticRouter.adapted`).
+
+    The card tells what the adapted router does on labelled prompts that it did not see, and keeps the questions of both trainings.
+
+    Raises: ValueError when the router cannot be adapted or the labels are too few or of another number of models.
+    """
+    router, card = artifact.router, artifact.card
+    if not isinstance(router, LogisticRouter):
+        raise ValueError(f"a {card.kind} router cannot be adapted; train it again, or adapt a logistic or ridge artifact")
+    if len(labels) < ADAPT_ROWS_MIN or len(labels.models) != len(card.models):
+        raise ValueError(f"needs at least {ADAPT_ROWS_MIN} labelled prompts with {len(card.models)} scores each, not {len(labels)}")
+    if labels.weights is not None and np.ptp(labels.weights) > 0.0:
+        raise ValueError("adapting cannot weight rows; leave out the column 'weight'")
+    parts = np.array([fold(prompt) for prompt in labels.prompts])
+    held_out = np.empty(labels.scores.shape)
+    for part in np.unique(parts):
+        say(f"adapt without fold {part}")
+        unseen, known = np.flatnonzero(parts == part), labels.take(np.flatnonzero(parts != part))
+        held_out[unseen] = router.adapted(known.prompts, known.scores).quality([labels.prompts[i] for i in unseen.tolist()])
+    again = router.adapted(labels.prompts, labels.scores, labels.models)
+    recipe = Recipe(card.kind, {**dict(card.recipe.get("options", {})), "adapted_from": card.artifact_id})
+    made = _card(recipe, labels, again, held_out, [*card.data, *sources])
+    return Trained(again, replace(made, stems=np.union1d(card.stems, made.stems)), held_out)
 
 
 def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDArray[np.float64], sources: Sequence[Source]) -> Card:

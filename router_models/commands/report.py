@@ -12,6 +12,7 @@ from router_models.experiments import Section
 from router_models.recipe import Recipe, read_recipe
 from router_models.report import html, markdown
 
+PARTS = ("nested", "in-domain", "subjects", "labels", "pairs", "switch", "many", "serving")
 FAMILY = ("ridge", "knn", "similarity", "domain_table", "matrix_factorization", "ensemble")
 
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=Path("config/routers/default.yaml"), help="recipe called 'default' in the tables")
     parser.add_argument("--data", type=Path, required=True, help="folder of the routing data")
     parser.add_argument("--out", type=Path, required=True, help="folder for report.md and report.html")
-    parser.add_argument("--only", nargs="+", choices=["in-domain", "subjects", "labels", "pairs", "switch", "many"], help="run a part")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="run a part")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,12 +36,14 @@ def run(options: argparse.Namespace) -> int:
     some = {kind: family[kind] for kind in ("domain_table", "ensemble")}
     many = {"default": recipe, **{kind: family[kind] for kind in ("knn", "domain_table", "matrix_factorization", "ridge")}}
     parts: dict[str, Callable[[], list[Section]]] = {
+        "nested": lambda: [experiments.nested_choice(data, recipe, say)],
         "in-domain": lambda: experiments.in_domain(data, recipe, family, say),
         "subjects": lambda: [experiments.subjects_out(data, recipe, {"ensemble": family["ensemble"]}, say)],
         "labels": lambda: [experiments.few_labels(data, recipe, {"ensemble": family["ensemble"]}, say)],
         "pairs": lambda: experiments.other_pairs(data, recipe, some, say),
         "switch": lambda: experiments.domain_switch(data, recipe, say),
         "many": lambda: experiments.many_models(data, many, say),
+        "serving": lambda: [experiments.serving(data, recipe, say)],
     }
     sections = [section for name, part in parts.items() if not options.only or name in options.only for section in part()]
     made_from = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -45,13 +46,14 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("give either --config RECIPE or --kind ROUTER")
     recipe = read_recipe(options.config) if options.config else Recipe(ALIASES.get(options.kind, options.kind))
     hold_out = recipe.hold_out_fold if options.hold_out_fold is None else options.hold_out_fold
-    recipe = Recipe(recipe.kind, recipe.options, options.drop_where or recipe.drop_where, hold_out, recipe.licences)
+    recipe = replace(recipe, drop_where=options.drop_where or recipe.drop_where, hold_out_fold=hold_out)
     models: list[str] = options.models or [name for name in (options.strong, options.weak) if name]
     if len(models) < 2 or (options.models and (options.strong or options.weak)):
         raise ValueError("give --strong S --weak W, or --models BEST NEXT ...")
     tables, sources = [], []
     for path in options.data:
         loaded = read_scores(path, models, recipe.drop_where)
+        refuse_other_data(recipe, path.name, loaded.sha256)
         tell_dropped(path, loaded)
         table = loaded.table
         if hold_out is not None:
@@ -75,6 +77,16 @@ def run(options: argparse.Namespace) -> int:
         quality = trained.router.quality(unseen.prompts)
         print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, unseen)))
     return 0
+
+
+def refuse_other_data(recipe: Recipe, name: str, sha256: str) -> None:
+    """Refuse a file that is not the one whose hash the recipe names.
+
+    Raises: DataError saying both hashes.
+    """
+    if recipe.sha256 and recipe.sha256.get(name) != sha256:
+        wanted = recipe.sha256.get(name, "no file of this name")
+        raise DataError(f"{name} has sha256 {sha256}, the recipe names {wanted}; give that data, or a recipe without 'sha256'")
 
 
 def tell_dropped(path: Path, loaded: Loaded) -> None:

@@ -92,13 +92,14 @@ class CalibratedRouter(FamilyRouter):
         self.models = models
         self.calibration = calibration
         self._pair = PairQualities(calibration) if isinstance(calibration, PairCalibration) else None
+        self._strong_in_level = calibration.strong_in_level if isinstance(calibration, PairCalibration) else 0.5
         self._many = ManyQualities(calibration) if isinstance(calibration, ManyCalibration) else None
 
     def combine(self, signals: tuple[float, ...]) -> tuple[float, ...]:
         """Return calibrated qualities; for two models their difference is a strictly increasing function of the raw difference."""
         if self._pair is not None:
             strong, weak = signals
-            return self._pair(strong - weak, 0.5 * (strong + weak))
+            return self._pair(strong - weak, weak + self._strong_in_level * (strong - weak))
         assert self._many is not None
         return self._many(signals)
 

@@ -2,8 +2,8 @@
 
 For each model m, z_m = table_m[buckets].sum() / sqrt(window bytes + 1) + weights_m . surface + intercept_m, and sigmoid(z_m) estimates
 P(answer is good). The routing score of two models is sigmoid(z_strong) - sigmoid(z_weak); knots turn it into win rate, gain and both
-qualities, as `calibration` says. A prompt whose surface counts are unlike all training prompts is answered by prompt length instead
-(`novelty`), on the same win rate scale.
+qualities, as `calibration` says. A prompt whose surface counts are unlike all training prompts (`novelty`), or whose score lies beyond
+nearly all scores of held-out training prompts, is answered by prompt length instead, on the same win rate scale.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ LENGTH_RANGE = (0.0, 30.0)
 """log(1 + characters) of the empty prompt and of one no machine could hold."""
 FALLBACK_ROWS_MIN = 200
 """Out-of-domain rows from which the fallback is fitted on them alone; with fewer, on all rows."""
+SCORE_TAIL = 0.0005
+"""Share of held-out training scores beyond each end of the range; a score outside is out of domain."""
+SCORE_ROWS_MIN = 2000
+"""Held-out rows from which such a tail can be read off; with fewer, every score is inside."""
+EVERY_SCORE = (-1.0, 1.0)
 ADAPT_PARTS = 5
 ADAPT_STRENGTH = 0.1
 """scikit-learn's C for the mixture of old heads; inputs are standardised, and a few hundred labels carry few parameters."""
@@ -48,6 +53,7 @@ class LogisticRouter(CalibratedRouter):
         calibration: Calibration,
         fallback: PairCalibration | None,
         level: tuple[float, ...],
+        score_range: tuple[float, float] = EVERY_SCORE,
     ) -> None:
         """Take the weights.
 
@@ -56,6 +62,7 @@ class LogisticRouter(CalibratedRouter):
             novelty: decides which prompts are out of domain.
             fallback: knots over log(1 + characters) for those; None with other than two models.
             level: mean score of each model, what is left to say of an out-of-domain prompt.
+            score_range: raw quality of the first model minus that of the last; a prompt outside is out of domain.
         Raises: ValueError when shapes do not fit.
         """
         super().__init__(models, calibration)
@@ -65,6 +72,9 @@ class LogisticRouter(CalibratedRouter):
             raise ValueError(f"weights have shapes {table.shape}, {surface.shape}, {intercept.shape} for {m} models")
         if len(level) != m or (fallback is None) != (m != 2) or len(novelty.mean) != len(SURFACE):
             raise ValueError("fallback does not fit the models")
+        if not score_range[0] < score_range[1]:
+            raise ValueError(f"score range {score_range} is empty")
+        self._low, self._high = score_range
         self._stored = {name: weights[name] for name in WEIGHTS}
         self._features = Featurizer(spec)
         self._table = np.ascontiguousarray(table, dtype=np.float64)
@@ -81,7 +91,7 @@ class LogisticRouter(CalibratedRouter):
         return self._answer(prompt)[0]
 
     def _answer(self, prompt: str) -> tuple[list[float], bool]:
-        """Return the logits, and whether the prompt is out of domain."""
+        """Return the logits, and whether the surface counts are unlike the training prompts'."""
         features = self._features
         window = features.window(prompt)
         dense = self._dense.dot(features.surface(prompt, window))
@@ -97,7 +107,9 @@ class LogisticRouter(CalibratedRouter):
     def signals(self, prompt: str) -> tuple[float, ...]:
         """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
         z, novel = self._answer(prompt)
-        return (*map(self.link, z), math.log1p(len(prompt)), float(novel))
+        raw = tuple(map(self.link, z))
+        novel = novel or not self._low <= raw[0] - raw[-1] <= self._high
+        return (*raw, math.log1p(len(prompt)), float(novel))
 
     @staticmethod
     def link(z: float) -> float:
@@ -111,7 +123,7 @@ class LogisticRouter(CalibratedRouter):
             return super().combine(tuple(raw))
         return self._by_length(log_characters, self._mean_level) if self._by_length is not None else self._level
 
-    def adapted(self, prompts: Sequence[str], scores: Floats) -> LogisticRouter:
+    def adapted(self, prompts: Sequence[str], scores: Floats, models: tuple[str, ...] | None = None) -> LogisticRouter:
         """Return a router for other traffic, learned from a few hundred labelled prompts of it and this one's weights.
 
         New knots are not enough: on other traffic the old score may rank prompts the wrong way round, which no increasing map can mend.
@@ -120,6 +132,7 @@ class LogisticRouter(CalibratedRouter):
 
         Args:
             scores: shape (len(prompts), models), in [0, 1].
+            models: names of the models that were scored, when they are others; as many as there were.
         """
         features = self._features
         windows = [features.window(prompt) for prompt in prompts]
@@ -144,26 +157,32 @@ class LogisticRouter(CalibratedRouter):
         knots = calibrate(scores, scores)
         fallback = knots if isinstance(knots, PairCalibration) else None
         level = tuple(scores.mean(axis=0).tolist())
-        bare = type(self)(self.models, features.spec, weights, fit_novelty(surface), knots, fallback, level)
+        bare = type(self)(models or self.models, features.spec, weights, fit_novelty(surface), knots, fallback, level)
         return bare.with_knots(np.column_stack([raw, surface[:, column], np.zeros(len(rows))]), scores)
 
-    def with_knots(self, signals: Floats, scores: Floats) -> LogisticRouter:
+    def with_knots(self, signals: Floats, scores: Floats, weights: Floats | None = None) -> LogisticRouter:
         """Return the same weights with knots fitted on signals and what the models really scored."""
         m = len(self.models)
+        weights = np.ones(len(signals)) if weights is None else weights
         # Flagged rows are answered by length, so they say nothing about the heads; keep them only when nothing else is left.
         known = signals[:, -1] == 0.0 if np.any(signals[:, -1] == 0.0) else np.ones(len(signals), dtype=bool)
         # The fallback answers flagged prompts only, so those are who it should fit, once there are enough of them.
         novel = ~known if (~known).sum() >= FALLBACK_ROWS_MIN else np.ones(len(signals), dtype=bool)
-        fallback, level = None, tuple(scores[novel].mean(axis=0).tolist())
+        fallback, level = None, tuple(np.average(scores[novel], axis=0, weights=weights[novel]).tolist())
         if m == 2:
-            fallback = fit_pair(signals[novel, m], scores[novel].mean(axis=1), scores[novel, 0], scores[novel, 1], LENGTH_RANGE)
+            both = scores[novel]
+            fallback = fit_pair(signals[novel, m], both.mean(axis=1), both[:, 0], both[:, 1], LENGTH_RANGE, weights[novel])
             fallback = replace(fallback, raw_level=(0.0, 1.0), level=(0.0, 1.0))
-        calibration = calibrate(signals[known, :m], scores[known])
-        return type(self)(self.models, self._features.spec, self._stored, self._novelty, calibration, fallback, level)
+        calibration = calibrate(signals[known, :m], scores[known], weights[known])
+        inside = EVERY_SCORE
+        if known.sum() >= SCORE_ROWS_MIN:
+            low, high = np.quantile(signals[known, 0] - signals[known, m - 1], [SCORE_TAIL, 1.0 - SCORE_TAIL])
+            inside = (float(low), float(high))
+        return type(self)(self.models, self._features.spec, self._stored, self._novelty, calibration, fallback, level, inside)
 
     def is_out_of_domain(self, prompt: str) -> bool:
-        """Tell whether the surface counts lie beyond the training limit."""
-        return self._answer(prompt)[1]
+        """Tell whether surface counts or score lie beyond what training prompts had."""
+        return self.signals(prompt)[-1] == 1.0
 
     def parts(self, prompt: str) -> list[tuple[str, Floats]]:
         """Return what moved each model's logit: (n-gram or surface name, contribution per model), strongest difference first."""
@@ -187,7 +206,8 @@ class LogisticRouter(CalibratedRouter):
     def options(self) -> dict[str, Any]:
         """Return feature spec, knots and fallback."""
         fallback = self._fallback.to_json() if self._fallback is not None else None
-        return {**super().options(), "features": asdict(self._features.spec), "fallback": fallback, "level": list(self._level)}
+        own = {"features": asdict(self._features.spec), "fallback": fallback, "level": list(self._level)}
+        return {**super().options(), **own, "score_range": [self._low, self._high]}
 
     def feature_hash(self) -> str:
         """Return the digest of the feature spec."""
@@ -201,7 +221,8 @@ class LogisticRouter(CalibratedRouter):
             raise ValueError(f"arrays are {sorted(arrays)}")
         fallback = PairCalibration.from_json(options["fallback"]) if options["fallback"] is not None else None
         spec, calibration = FeatureSpec.from_options(options["features"]), stored_calibration(models, options)
-        return cls(models, spec, arrays, novelty, calibration, fallback, tuple(float(v) for v in options["level"]))
+        level, (low, high) = tuple(float(v) for v in options["level"]), options["score_range"]
+        return cls(models, spec, arrays, novelty, calibration, fallback, level, (float(low), float(high)))
 
 
 class LogisticFitter:
@@ -311,7 +332,7 @@ class LogisticFit:
         knots = calibrate(scores, scores)
         fallback = knots if isinstance(knots, PairCalibration) else None
         bare = self._fitter.router(data.models, self._fitter.spec, self.weights(), self._novelty, knots, fallback, level)
-        return bare.with_knots(signals, scores)
+        return bare.with_knots(signals, scores, data.weights[rows] if data.weights is not None else None)
 
 
 def _mixture(inputs: Floats, scores: Floats) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from router_models.calibration import Interpolation, PairCalibration, PairQualities, fit_pair
+from router_models.calibration import Interpolation, PairCalibration, PairQualities, calibrate, fit_pair
 
 
 def drawn(n: int = 4000, seed: int = 1) -> tuple[np.ndarray, ...]:
@@ -73,3 +73,23 @@ def test_stored_knots_that_do_not_span_win_rate_0_to_1_are_refused():
     content["win_rate"] = [0.01, *content["win_rate"][1:]]
     with pytest.raises(ValueError, match="0 to 1"):
         PairCalibration.from_json(content)
+
+
+def test_a_row_of_weight_three_counts_like_three_rows():
+    rng = np.random.default_rng(3)
+    raw, scores = rng.uniform(size=(400, 2)), (rng.uniform(size=(400, 2)) < (0.8, 0.5)).astype(float)
+    weights = np.where(np.arange(400) < 100, 3.0, 1.0)
+    heavy = calibrate(raw, scores, weights)
+    # The level needs no bins: it is a least-squares fit, where three copies and a weight of three are the same thing.
+    copied = calibrate(np.vstack([raw, raw[:100], raw[:100]]), np.vstack([scores, scores[:100], scores[:100]]))
+    assert isinstance(heavy, PairCalibration) and isinstance(copied, PairCalibration)
+    assert heavy.strong_in_level == pytest.approx(copied.strong_in_level, abs=1e-9)
+    assert heavy.level != calibrate(raw, scores).level  # type: ignore[union-attr]
+
+
+def test_the_level_listens_to_the_model_whose_raw_quality_tells_more():
+    rng = np.random.default_rng(4)
+    raw = rng.uniform(size=(2000, 2))
+    scores = np.repeat((rng.uniform(size=2000) < raw[:, 1]).astype(float)[:, None], 2, axis=1)
+    found = calibrate(raw, scores)
+    assert isinstance(found, PairCalibration) and found.strong_in_level < 0.1

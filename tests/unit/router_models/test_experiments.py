@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_models.experiments import _many, folds_of, microseconds, outer, pair_win_rates, raw_gaps
+from router_models.experiments import _many, folds_of, outer, pair_win_rates, raw_gaps
 from router_models.recipe import Recipe
 from router_models.routers.logistic import LogisticRouter
 from router_models.split import fold
@@ -46,10 +46,6 @@ def test_many_models_stand_beside_zero_router_table_and_oracle(table: ScoreTable
     aiq = {row[0]: float(row[1]) for row in section.rows}
     assert aiq["zero router"] <= aiq["per-data-set table (in-sample)"] <= aiq["oracle"]
     assert aiq["zero router"] - 0.005 <= aiq["logistic"] <= aiq["oracle"]
-
-
-def test_speed_is_a_positive_number_of_microseconds(table: ScoreTable):
-    assert 0.0 < microseconds(Recipe("length"), table, rows=50) < 10_000
 
 
 def test_raw_gaps_of_unseen_parts_find_the_hard_words(table: ScoreTable):

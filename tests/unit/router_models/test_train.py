@@ -57,3 +57,14 @@ def test_models_that_are_equally_good_can_be_trained_on_but_have_no_apgr():
     equal = ScoreTable(("s", "w"), [f"prompt {i}" for i in range(60)], [""] * 60, scores)
     metrics = train(Recipe("length"), equal, [], lambda _: None).card.metrics["cross_fit"]
     assert "apgr" not in metrics and metrics["rows"] == 60
+
+
+@pytest.mark.parametrize("kind", ["length", "constant"])
+def test_row_weights_are_honoured_or_refused(table: ScoreTable, kind: str):
+    heavy = np.where([group == "hard" for group in table.groups], 5.0, 1.0)
+    weighted = ScoreTable(table.models, table.prompts, table.groups, table.scores, heavy)
+    with pytest.raises(ValueError, match=f"{kind} cannot weight rows"):
+        train(Recipe(kind), weighted, [], lambda _: None)
+    plain, told = (train(Recipe("logistic", SMALL), t, [], lambda _: None).router.quality(table.prompts) for t in (table, weighted))
+    # Hard rows count five times, and the weak model fails on them: it is thought worse of everywhere.
+    assert told[:, 1].mean() < plain[:, 1].mean() - 0.01

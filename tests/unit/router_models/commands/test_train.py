@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,3 +77,12 @@ def test_any_number_of_models_can_be_named(tmp_path: Path, capsys: pytest.Captur
     assert load(tmp_path / "o").router.quality(["question"]).shape == (1, 3)
     assert main(common) == 2 and main([*common, "--strong", "a"]) == 2
     assert "--models BEST NEXT" in capsys.readouterr().err
+
+
+def test_a_recipe_that_names_its_data_refuses_other_data(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    recipe, common = tmp_path / "r.yaml", ["--data", str(file), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
+    recipe.write_text(f"kind: length\nsha256:\n  d.parquet: {'a' * 64}\n")
+    assert main(["train", "--config", str(recipe), *common]) == 2
+    assert "the recipe names aaa" in capsys.readouterr().err and not (tmp_path / "o").exists()
+    recipe.write_text(f"kind: length\nsha256:\n  d.parquet: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
+    assert main(["train", "--config", str(recipe), *common]) == 0

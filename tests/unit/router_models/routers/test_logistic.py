@@ -158,3 +158,16 @@ def test_the_parts_of_an_answer_add_up_to_its_logits():
 def test_the_sigmoid_does_not_overflow():
     assert sigmoid(-1e6) == 0.0 and sigmoid(1e6) == 1.0 and sigmoid(0.0) == 0.5
     assert sigmoid(2.0) == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def test_a_score_beyond_those_of_held_out_training_prompts_is_out_of_domain():
+    router = drawn_router()
+    rng = np.random.default_rng(2)
+    raw = np.column_stack([rng.uniform(0.7, 0.9, 4000), rng.uniform(0.5, 0.7, 4000)])
+    signals = np.column_stack([raw, np.full(4000, 5.0), np.zeros(4000)])
+    knotted = router.with_knots(signals, (rng.uniform(size=(4000, 2)) < (0.8, 0.6)).astype(float))
+    # Drawn weights give scores all over -1..1, most of them outside the 0..0.4 of those rows.
+    prompts = [f"question number {i} about {'abcdefgh'[i % 8] * (i % 13)}" for i in range(300)]
+    outside = [not 0.0 < router.signals(p)[0] - router.signals(p)[1] < 0.4 for p in prompts]
+    assert any(outside) and all(knotted.is_out_of_domain(p) for p, out in zip(prompts, outside) if out)
+    assert not any(router.is_out_of_domain(p) for p in prompts)
