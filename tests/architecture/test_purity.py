@@ -8,8 +8,9 @@ import pytest
 PURE = ("gateway/domain", "gateway/core", "gateway/wire")
 OPENERS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "unlink", "mkdir"}
 MAKERS = {"create_task", "ensure_future"}
-MAKE_TASKS = {"gateway/upkeep.py", "gateway/process/worker.py"}
-"""upkeep makes the duties; the worker starts upkeep beside the server."""
+MAKE_TASKS = {"gateway/upkeep.py", "gateway/process/worker.py", "gateway/edges/server/app.py"}
+"""upkeep makes the duties; the worker starts upkeep beside the server; the data port runs each call that it reads itself in a task of its
+own, as aiohttp does for the others."""
 
 
 def waits_or_opens(source: str) -> list[str]:
