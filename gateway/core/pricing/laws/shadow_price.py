@@ -17,7 +17,7 @@ Priority: a price may not rise while a more important budget burns and the two p
 Infeasibility is computed on the card, not observed: twice in a row, 15 min apart.
 
 Not handled here: decay after 15 min of silence, a budget changed in mid-period beyond what re-targeting does.
-Shown by `tests/sim/test_judge.py` on the judge's worlds.
+Shown by `tests/sim/test_worlds.py` on the judge's worlds.
 """
 
 from collections.abc import Mapping, Sequence
