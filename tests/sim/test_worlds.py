@@ -1,7 +1,7 @@
 """The default law on worlds, and under bounds, that its authors did not write.
 
-Needs the judge's folder: `SLUICE_JUDGE`, or `judge` beside `SLUICE_DATA`. Each world is a day of 200,000 requests and takes about half a minute.
-Seeds are those that nothing was tuned on.
+Needs the judge's folder: `SLUICE_JUDGE`, or `judge` beside `SLUICE_DATA`. Each world is a day of 200,000 requests and takes about
+half a minute. Seeds are those that nothing was tuned on.
 """
 
 import json
