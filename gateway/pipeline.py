@@ -44,7 +44,7 @@ from gateway.wire.headers import DebugTrace, Trace, forwarded, own, returned
 from gateway.wire.meter import Meter, Used
 from gateway.wire.refusal import Refusal, refusal, terminal_event, upstream_body
 from gateway.wire.request import Decoded, splice
-from gateway.wire.sse import SseEvent, SseReader, is_done
+from gateway.wire.sse import SseEvent, SseReader, first_event, is_done, plain_events
 
 LOG = logging.getLogger("sluice.pipeline")
 HOLD_S = 1.0
@@ -329,6 +329,8 @@ class Walk:
         assert placed is not None
         if self._forwarded is None:
             self._forwarded = forwarded(self.headers, facts.request_id)
+        else:
+            self._meter = Meter()
         body = splice(decoded, placed.backend.model, include_usage=facts.endpoint is not Endpoint.EMBEDDINGS)
         now_s = pipeline.clock.now_s()
         if self._overhead_s is None:
@@ -336,7 +338,7 @@ class Walk:
         patience = self.runtime.config.upstream
         call = Call(self._path, body, self._forwarded, decoded.is_streaming, patience.ttft_timeout, max(self._left_s(now_s), 0.001))
         self.dispatcher.sent(ticket, now_s)
-        self._answering, self._meter, self._first_s = placed, Meter(), None
+        self._answering, self._first_s = placed, None
         answer = await pipeline.upstream.send(placed.backend, call)
         try:
             if answer.status >= 400:
@@ -427,7 +429,7 @@ class Walk:
         await self._send_theirs(answer.status, answer.headers, bytes(body), None)
 
     async def _pass_stream(self, answer: Answer) -> None:
-        """Pass on a stream, event by event until its first content, then chunk by chunk."""
+        """Pass on a stream: event by event until its first content, then what is plain content as it came."""
         if is_encoded(answer.headers):
             await self._pass_opaque(answer)
             return
@@ -438,16 +440,26 @@ class Walk:
         held_bytes, held_from_s = 0, clock.now_s()
         async for chunk in answer.chunks():
             out: list[bytes] = []
-            for event in reader.feed(chunk):
-                data = event.data
-                if data is not None:
-                    if b'"error"' in data and is_error(data):
-                        await self._end_with_error(data, b"".join((*out, event.raw)))
-                        return
-                    self._see(data, answer)
-                    if is_injected and meter.usage is not None and b'"usage"' in data and is_usage_only(data):
-                        continue
-                out.append(event.raw)
+            rest = chunk
+            while rest:
+                if self._first_s is None:  # Event by event, until there is content.
+                    piece, rest = first_event(rest)
+                else:
+                    end, events = plain_events(rest) if reader.is_between_events else (0, 0)
+                    if end:
+                        out.append(rest[:end])
+                        meter.see_plain(out[-1], events)
+                    piece, rest = rest[end:], b""
+                for event in reader.feed(piece) if piece else ():
+                    data = event.data
+                    if data is not None:
+                        if b'"error"' in data and is_error(data):
+                            await self._end_with_error(data, b"".join((*out, event.raw)))
+                            return
+                        self._see(data, answer)
+                        if is_injected and meter.usage is not None and b'"usage"' in data and is_usage_only(data):
+                            continue
+                    out.append(event.raw)
             if not out:
                 continue
             raw = b"".join(out) if len(out) > 1 else out[0]
@@ -602,7 +614,8 @@ class Walk:
         now_s = self._pipeline.clock.now_s()
         self._first_s = now_s
         self.dispatcher.first_token(self._ticket, now_s)
-        self._pipeline.sweep(self.dispatcher, now_s)
+        if self.dispatcher.waiting:
+            self._pipeline.sweep(self.dispatcher, now_s)
 
     async def _open(self, status: int, headers: Headers) -> None:
         self._is_open = True

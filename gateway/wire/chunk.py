@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw
 
-from gateway.wire.usage import usage_of
+from gateway.wire.usage import UsageTold, usage_of
 
 _NULL = Raw(b"null")
 _NOTHING = (b"null", b'""', b"[]", b"{}")
@@ -55,12 +55,20 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
 
 
+class Whole(msgspec.Struct, gc=False):
+    """What a whole answer is accounted by."""
+
+    choices: list[Choice] | None = None
+    usage: UsageTold | None = None
+
+
 class _Error(msgspec.Struct, gc=False):
     error: Raw = _NULL
     object: Raw = _NULL
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_whole = msgspec.json.Decoder(Whole).decode
 _decode_error = msgspec.json.Decoder(_Error).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -69,6 +77,14 @@ def choices_of(data: bytes) -> list[Choice] | None:
     """Return the choices of a chunk or a whole answer; None when it has no such member."""
     try:
         return _decode_chunk(data).choices
+    except _UNREADABLE:
+        return None
+
+
+def whole_of(body: bytes) -> Whole | None:
+    """Return choices and usage of a whole answer in one parse; None when either is not of the expected types."""
+    try:
+        return _decode_whole(body)
     except _UNREADABLE:
         return None
 

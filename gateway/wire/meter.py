@@ -10,11 +10,12 @@ Beside an exact count: tests/property/gateway/wire/test_meter.py.
 import math
 
 from gateway.domain.value import value
-from gateway.wire.chunk import are_saying, choices_of, content_bytes, finish_reason_of
+from gateway.wire.chunk import are_saying, choices_of, content_bytes, finish_reason_of, whole_of
 from gateway.wire.sse import is_done
-from gateway.wire.usage import Usage, usage_of
+from gateway.wire.usage import Usage, usage_from, usage_of
 
 _READ_EVERY = 8
+_FRAMING_BYTES = len(b"data: \n\n")
 
 
 @value
@@ -75,13 +76,37 @@ class Meter:
         else:
             self.content_bytes += beyond
 
+    def see_plain(self, raw: bytes, events: int) -> None:
+        """Take several events of a stream at once, with their framing (`sse.plain_events`)."""
+        if not self.has_content:
+            for data in raw[6:-2].split(b"\n\ndata: "):
+                self.see(data)
+            return
+        self.events += events
+        start = raw.rfind(b"\n\n", 0, -2) + 2
+        if events > 1:
+            self._last = raw[raw.rfind(b"\n\n", 0, start - 2) + 8 : start - 2] if events > 2 else raw[6 : start - 2]
+        self._before_last, self._last = self._last, raw[(start if events > 1 else 0) + 6 : -2]
+        before = self._chunks
+        self._chunks += events
+        beyond = len(raw) - events * (self._frame_bytes + _FRAMING_BYTES)
+        if beyond <= 0 or self._chunks // _READ_EVERY != before // _READ_EVERY:
+            content = content_bytes(choices_of(self._last))
+            if content:  # The last of a stream has another frame, and none.
+                self._frame_bytes = len(self._last) - content
+            beyond = len(raw) - events * (self._frame_bytes + _FRAMING_BYTES)
+        self.content_bytes += max(beyond, 0)
+
     def see_whole(self, body: bytes) -> None:
         """Take the body of an answer that was not streamed."""
-        choices = choices_of(body)
+        whole = whole_of(body)
+        if whole is None:  # One of them may be readable still.
+            choices, self.usage = choices_of(body), usage_of(body)
+        else:
+            choices, self.usage = whole.choices, None if whole.usage is None else usage_from(whole.usage)
         self.events = 1
-        self.usage = usage_of(body)
-        self.has_content = are_saying(choices)
         self.content_bytes = content_bytes(choices)
+        self.has_content = self.content_bytes > 0 or are_saying(choices)
         self.is_done = True
         self._last = body
 

@@ -42,6 +42,11 @@ class SseReader:
         self._is_first = True
 
     @property
+    def is_between_events(self) -> bool:
+        """Whether everything that was fed belonged to whole events."""
+        return not self._tail
+
+    @property
     def rest(self) -> bytes:
         """Bytes of an event that is not complete yet."""
         return bytes(self._tail)
@@ -103,6 +108,37 @@ class SseReader:
         if text.startswith(b"data: ") and text.find(b"\n") == len(text) - 2 and b"\r" not in text:
             return SseEvent(raw, text[6:-2])
         return SseEvent(raw, _data(text))
+
+
+def first_event(data: bytes) -> tuple[bytes, bytes]:
+    """Split behind the first LF LF: at most one event of the usual spelling, and what follows."""
+    end = data.find(b"\n\n") + 2
+    return (data, b"") if end == 1 else (data[:end], data[end:])
+
+
+def plain_events(data: bytes) -> tuple[int, int]:
+    """Return how many bytes at the start of `data` are plain events, and how many events.
+
+    Plain: whole, one line that begins with `data: `, ended by LF LF, and nothing in it but content: no [DONE], error or usage. They can
+    be passed on together without a look at each. `data` begins with an event.
+    """
+    if not data.startswith(b"data: ") or b"\r" in data:
+        return 0, 0
+    end = len(data)
+    for mark in (DONE, b'"error"'):
+        at = data.find(mark, 0, end)
+        if at >= 0:
+            end = at
+    at = data.find(b'"usage"', 0, end)
+    while at >= 0 and (data.startswith(b":null", at + 7) or data.startswith(b": null", at + 7)):
+        at = data.find(b'"usage"', at + 7, end)
+    if at >= 0:
+        end = at
+    end = data.rfind(b"\n\n", 0, end) + 2
+    events = data.count(b"\n\n", 0, end)
+    if end < 8 or data.count(b"\n", 0, end) != 2 * events or data.count(b"\n\ndata: ", 0, end) != events - 1:
+        return 0, 0
+    return end, events
 
 
 def is_done(data: bytes) -> bool:

@@ -31,7 +31,9 @@ class _CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: _Count = None
 
 
-class _Usage(msgspec.Struct, gc=False):
+class UsageTold(msgspec.Struct, gc=False):
+    """The member `usage` as it was sent."""
+
     prompt_tokens: _Count = None
     completion_tokens: _Count = None
     total_tokens: _Count = None
@@ -42,7 +44,7 @@ class _Usage(msgspec.Struct, gc=False):
 
 
 class _Holder(msgspec.Struct, gc=False):
-    usage: _Usage | None = None
+    usage: UsageTold | None = None
 
 
 _decode = msgspec.json.Decoder(_Holder).decode
@@ -59,8 +61,11 @@ def usage_of(data: bytes) -> Usage | None:
         told = _decode(data).usage
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if told is None:
-        return None
+    return None if told is None else usage_from(told)
+
+
+def usage_from(told: UsageTold) -> Usage | None:
+    """Return what a usage member tells; None when it tells nothing."""
     cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else None
     usage = Usage(
         prompt_tokens=_count(told.prompt_tokens),

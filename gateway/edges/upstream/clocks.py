@@ -29,8 +29,8 @@ class Clocks:
 
     def __init__(self, clock: Clock, backend: str, ttft_s: float, idle_s: float, total_s: float) -> None:
         self._clock, self._backend = clock, backend
-        self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        self._loop = loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task = task
         now_s = clock.now_s()

@@ -198,6 +198,19 @@ class Answer:
                 break
             line = data[at:end]
             at = end + 2
+            if left == 0 and len(line) < 16 and line.isalnum():  # The usual chunk: a size without extensions, and all of it here.
+                try:
+                    left = int(line, 16)
+                except ValueError:
+                    raise Malformed("a chunk without a size") from None
+                if left and data[at + left : at + left + 2] == b"\r\n":
+                    body.append(data[at : at + left])
+                    self.body_bytes += left
+                    at += left + 2
+                    left = 0
+                else:
+                    left = left + 2 if left else -1
+                continue
             if left < 0:
                 left -= len(line) + 2
                 if not line:

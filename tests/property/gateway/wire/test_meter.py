@@ -31,3 +31,23 @@ def test_a_change_of_frame_costs_at_most_eight_chunks_of_the_difference(runs: li
             meter.see(chunk(kind, word))
     exact = sum(len(json.dumps(word)) - 2 for _, words in runs for word in words)
     assert abs(meter.content_bytes - exact) <= len(runs) * 8 * len("reasoning_")
+
+
+@given(st.lists(WORDS, min_size=1, max_size=60), st.lists(st.integers(1, 9), max_size=30), st.booleans())
+def test_events_taken_together_count_as_they_do_one_by_one(words: list[str], sizes: list[int], has_end: bool):
+    datas = [chunk("content", word) for word in words]
+    if has_end:
+        datas.append(b'{"id":"chatcmpl-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}')
+    one_by_one, together = Meter(), Meter()
+    for data in datas:
+        one_by_one.see(data)
+    at = 0
+    for size in [*sizes, len(datas)]:
+        part = datas[at : at + size]
+        at += size
+        if part:
+            together.see_plain(b"".join(b"data: %b\n\n" % data for data in part), len(part))
+    assert together.events == one_by_one.events == len(datas) and together.has_content
+    assert together.finish_reason == one_by_one.finish_reason == ("stop" if has_end else None)
+    exact = sum(len(json.dumps(word)) - 2 for word in words)
+    assert abs(together.content_bytes - exact) <= (100 if has_end else 0)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.sse import SseEvent, SseReader
+from gateway.wire.sse import SseEvent, SseReader, first_event, plain_events
 
 PIECES = st.sampled_from(
     [
@@ -69,3 +69,36 @@ def test_data_is_what_a_plain_reading_of_the_standard_gives(stream: bytes):
         if name == b"data":
             gathered.append(told.removeprefix(b" "))
     assert [event.data for event in events([stream]) if event.data is not None] == expected
+
+
+PLAIN = st.sampled_from([b"a", b'{"x":"\\n"}', b'{"usage":null}', b'{"usage": null}', b""])
+OTHER = st.sampled_from(
+    [
+        b"data: [DONE]\n\n",
+        b'data: {"usage":{}}\n\n',
+        b'data: {"error":1}\n\n',
+        b": c\n\n",
+        b"data: a\r\n\r\n",
+        b"data: a",
+        b"\n",
+        b"event: e\ndata: a\n\n",
+    ]
+)
+
+
+@given(st.lists(PLAIN, max_size=5), st.lists(OTHER, max_size=3))
+def test_plain_events_are_whole_usual_events_at_the_start_and_nothing_else(plain: list[bytes], others: list[bytes]):
+    usual = b"".join(b"data: %b\n\n" % data for data in plain)
+    stream = usual + b"".join(others)
+    end, events = plain_events(stream)
+    whole = SseReader().feed(stream[:end])
+    assert len(whole) == events and all(event.raw.startswith(b"data: ") and event.raw.count(b"\n") == 2 for event in whole)
+    assert not any(event.data == b"[DONE]" or b"{}" in (event.data or b"") or b'"error"' in event.raw for event in whole)
+    if not others:
+        assert (end, events) == (len(usual), len(plain))
+
+
+@given(st.binary(max_size=30).map(lambda data: data.replace(b"x", b"\n\n")))
+def test_the_first_event_and_the_rest_are_all(data: bytes):
+    first, rest = first_event(data)
+    assert first + rest == data and first.count(b"\n\n") <= 1 and (first or not data)
