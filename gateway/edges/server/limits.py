@@ -135,7 +135,7 @@ class Connection(web.RequestHandler):
         call = self._expected
         if call is None:
             options = self._gate.options
-            call = read_usual(data, self._gate.usual_paths, options.headers_max, options.body_max) if self._waits_for_head() else None
+            call = read_usual(data, self._gate.usual_paths, options.headers_max, options.body_max)
             if call is None:
                 return False
             if len(data) == call.body_start + call.length:
