@@ -45,7 +45,7 @@ async def test_an_edited_objective_keeps_its_counts_and_an_edited_sli_starts_ane
     await gateway.until_counted(10)
     gateway.config.write_text(gateway.yaml.replace("objective: 0.99,", "objective: 0.95,").replace("usd: 1000", "usd: 2000"))
 
-    def samples(state: Any) -> dict[str, float]:
+    def samples(state: Any) -> dict[str, tuple[float, float]]:
         return {b["slo"]: (b["objective"], b["samples"]) for b in state["board"]["budgets"]}
 
     state = await gateway.until(lambda state: samples(state)["availability"][0] == 0.95)

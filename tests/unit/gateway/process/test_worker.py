@@ -10,7 +10,8 @@ import pytest
 from gateway.config.errors import ConfigErrors
 from gateway.edges.chance import SystemChance
 from gateway.edges.clock import SystemClock
-from gateway.process.worker import StartError, Worker, address, busy
+from gateway.process.worker import StartError, Worker, _ending, address, busy
+from gateway.upkeep import Duty
 
 TEXT = """
 auth: none
@@ -130,3 +131,67 @@ def test_a_busy_address_says_what_to_do():
     assert str(busy("server.listen", "a:1", OSError(errno.EADDRINUSE, "x"))) == (
         "server.listen a:1: Address already in use; stop what uses it, or change the address"
     )
+
+
+async def test_a_file_that_cannot_be_read_is_shown_as_long_as_that_is_so(serving):
+    _, _, admin, path = serving
+    path.rename(path.with_suffix(".away"))
+    while not (said := (await state(admin))["worker"]["config"]["errors"]):
+        await asyncio.sleep(0.01)
+    assert "cannot be read" in said[0]
+    path.with_suffix(".away").rename(path)
+    while (await state(admin))["worker"]["config"]["errors"]:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_changed_token_is_in_force_with_the_edit(serving):
+    worker, _, _, path = serving
+    assert worker.token() == "admin-secret"
+    worker.swap(path.read_bytes().replace(b"admin-secret", b"another-secret"))
+    assert worker.token() == "another-secret"
+
+
+async def test_a_stop_that_comes_before_the_first_duty_ends_it_too(tmp_path, free_port):
+    path, stop = tmp_path / "sluice.yaml", asyncio.Event()
+    path.write_text(TEXT.replace("PORT", str(free_port)))
+    worker = Worker(str(path), {}, SystemClock(), SystemChance())
+    await worker.start()
+    stop.set()
+    await asyncio.wait_for(worker.serve(stop), 5)
+
+
+async def test_a_duty_whose_cancellation_was_swallowed_ends_all_the_same():
+    began = asyncio.Event()
+
+    async def swallows() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            pass
+
+    async def repeat(duty: Duty) -> None:
+        while True:
+            await duty.round()
+
+    task = asyncio.create_task(repeat(_ending(Duty("d", lambda: 0.0, swallows))))
+    await began.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=1)
+    assert done and task.cancelled()
+
+
+async def test_a_duty_that_fails_while_it_is_cancelled_ends_and_one_that_just_fails_says_why():
+    async def fails() -> None:
+        try:
+            await asyncio.sleep(0.01)
+        finally:
+            raise OSError("away")
+
+    with pytest.raises(OSError, match="away"):
+        await _ending(Duty("d", lambda: 0.0, fails)).round()
+    task = asyncio.create_task(_ending(Duty("d", lambda: 0.0, fails)).round())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
