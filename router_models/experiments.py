@@ -177,7 +177,8 @@ def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say
     assert default is not None
     lines = compare(scores, table)
     rows = tuple((*_line(line), f"{micros[line.name]:.0f} us" if line.name in micros else "") for line in lines)
-    curves = {name: _curve(score, table) for name, score in list(scores.items())[:1]}
+    curves = {"default": _curve(scores["default"], table)}
+    curves["random"] = [(0.0, 0.0), (1.0, 1.0)]
     curves["length"] = _curve(np.array([float(len(p)) for p in table.prompts]), table)
     strong, weak = table.scores[:, 0], table.scores[:, 1]
     wins = (strong > weak).astype(np.float64)

@@ -45,6 +45,14 @@ _CLASSES = {b"0": b"0123456789", b"U": bytes(range(65, 91)), b"=": b"=+^*\\$<>/|
 """Digits, upper case, formula signs, brackets, bytes of other scripts; every byte of a class becomes its key, all others a dot."""
 _CLASS_OF_BYTE = bytes(next((key[0] for key, members in _CLASSES.items() if byte in members), 46) for byte in range(256))
 
+_SINGLES = tuple(b" \n?.,_\":'"[i : i + 1] for i in range(9))
+"""Bytes that are counted on their own."""
+_KEYS = tuple(_CLASSES)
+_ROWS_OF_CLASS = np.array([[byte in members for byte in range(256)] for members in _CLASSES.values()], dtype=np.int64)
+"""Shape (classes, 256): which bytes belong to which class."""
+_HISTOGRAM_BYTES = 700
+"""Window from which one histogram of all bytes is cheaper than a count per byte: 15 us less at 4 KB, 1 us more at 300 bytes."""
+
 SURFACE = (
     "log_characters",
     "log_characters_squared",
@@ -151,31 +159,43 @@ class Featurizer:
         count = window.count
         log1p = math.log1p
         log_characters = log1p(len(prompt))
-        spaces = count(b" ")
-        in_class = window.translate(_CLASS_OF_BYTE).count
-        digits = in_class(b"0")
-        upper = in_class(b"U")
+        singles, classes = byte_counts(window) if size <= _HISTOGRAM_BYTES else byte_counts_of_long(window)
+        spaces, lines, questions, full_stops, commas, blanks, quotes, colons, apostrophes = singles
+        digits, upper, formula, brackets, other_script = classes
         return (
             log_characters,
             log_characters * log_characters,
             log1p(spaces),
-            log1p(count(b"\n")),
+            log1p(lines),
             log1p(digits),
             digits / size,
             log1p(upper),
             upper / size,
-            log1p(count(b"?")),
-            log1p(count(b".")),
-            log1p(count(b",")),
-            log1p(count(b"_")),
-            log1p(in_class(b"=")),
-            log1p(count(b'"')),
-            log1p(count(b":")),
+            log1p(questions),
+            log1p(full_stops),
+            log1p(commas),
+            log1p(blanks),
+            log1p(formula),
+            log1p(quotes),
+            log1p(colons),
             size / (spaces + 1),
-            in_class(b"~") / size,
-            log1p(in_class(b"(")),
+            other_script / size,
+            log1p(brackets),
             log1p(count(b"\n ")),
             log1p(count(b"\n\n")),
-            log1p(count(b"'")),
+            log1p(apostrophes),
             log1p(count(b"return") + count(b"def ") + count(b"import ") + count(b"print(")),
         )
+
+
+def byte_counts(window: bytes) -> tuple[list[int], list[int]]:
+    """Return how often each of _SINGLES and each class of _CLASSES occurs, byte by byte: fastest on short windows."""
+    return list(map(window.count, _SINGLES)), list(map(window.translate(_CLASS_OF_BYTE).count, _KEYS))
+
+
+def byte_counts_of_long(window: bytes) -> tuple[list[int], list[int]]:
+    """Return the same numbers as `byte_counts` from one histogram."""
+    histogram = np.bincount(np.frombuffer(window, dtype=np.uint8), minlength=256)
+    each: list[int] = histogram.tolist()
+    classes: list[int] = _ROWS_OF_CLASS.dot(histogram).tolist()
+    return [each[single[0]] for single in _SINGLES], classes

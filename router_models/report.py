@@ -14,7 +14,7 @@ GOALS = ("row", "what", "must", "aim", "measured", "verdict")
 WIDTH, HEIGHT, MARGIN = 640, 360, 48
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}"
+    "table{border-collapse:collapse}td,th{vertical-align:top;padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}"
     "svg{max-width:100%;height:auto}.how{color:#555}"
 )
 

@@ -22,14 +22,14 @@ class Check:
 
 def at_least(row: int, what: str, value: float, must: float, aim: float | None, digits: int = 3, shown: str | None = None) -> Check:
     """Return the check of a figure that should be high; `shown` replaces the number in the text."""
-    goal, reached = ("-", None) if aim is None else (f">= {aim:.{digits}g}", value >= aim)
-    return Check(row, what, f">= {must:.{digits}g}", goal, shown or f"{value:.{digits}f}", value >= must, reached)
+    goal, reached = ("-", None) if aim is None else (f">= {aim:g}", value >= aim)
+    return Check(row, what, f">= {must:.4g}", goal, shown or f"{value:.{digits}f}", value >= must, reached)
 
 
 def at_most(row: int, what: str, value: float, must: float, aim: float | None, digits: int = 3, shown: str | None = None) -> Check:
     """Return the check of a figure that should be low."""
-    goal, reached = ("-", None) if aim is None else (f"<= {aim:.{digits}g}", value <= aim)
-    return Check(row, what, f"<= {must:.{digits}g}", goal, shown or f"{value:.{digits}f}", value <= must, reached)
+    goal, reached = ("-", None) if aim is None else (f"<= {aim:g}", value <= aim)
+    return Check(row, what, f"<= {must:.4g}", goal, shown or f"{value:.{digits}f}", value <= must, reached)
 
 
 def figure(row: int, what: str, measured: str) -> Check:

@@ -2,8 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router_models.features import SURFACE, FeatureSpec, Featurizer
+from router_models.features import SURFACE, FeatureSpec, Featurizer, byte_counts, byte_counts_of_long
 
 
 def plain_buckets(text: bytes, spec: FeatureSpec) -> list[list[int]]:
@@ -98,3 +100,8 @@ def test_the_digest_changes_with_every_part_of_the_spec():
 def test_an_impossible_spec_is_refused(options: dict[str, object]):
     with pytest.raises(ValueError):
         FeatureSpec(**options)  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=3000))
+def test_bytes_are_counted_alike_on_short_and_long_windows(window: bytes):
+    assert byte_counts(window) == byte_counts_of_long(window)
