@@ -133,14 +133,14 @@ class House:
         return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder() -> Iterator[Path]:
     """A folder whose path is short enough for a Unix socket."""
     with tempfile.TemporaryDirectory(prefix="sluice-") as name:
         yield Path(name)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def _running(folder: Path) -> AsyncIterator[House]:
     children: list[Child] = []
     try:
