@@ -59,8 +59,8 @@ BUDGETS = 61
 """Mean spends per call at which a router with many models is measured."""
 SUBJECT_PARTS = 10
 GROUPINGS = 3
-MANY = "knn"
-"""The router of the family that is meant for many models with costs."""
+MANY = "default"
+"""The router that the goals for many models with costs are about."""
 PRO_INCOMPLETE = ("gemini-1.5-pro-002", "gemini-1.5-flash-002")
 """Models of MMLU-Pro with missing answers; their rows would be lost."""
 LABELS = 1500

@@ -38,9 +38,7 @@ def run(options: argparse.Namespace) -> int:
     family = {kind: Recipe(kind) for kind in FAMILY if not quick}
     dearer = {"ensemble": Recipe("ensemble")} if not quick else {}
     some = {"domain_table": Recipe("domain_table"), **dearer}
-    many = {kind: Recipe(kind) for kind in ("knn", "domain_table", "matrix_factorization", "ridge")[: 1 if quick else None]}
-    if not quick:
-        many = {"default": recipe, **many}
+    many = {"default": recipe, **{kind: family[kind] for kind in ("knn", "domain_table", "matrix_factorization", "ridge") if not quick}}
     parts: dict[str, Callable[[], list[Section]]] = {
         "nested": lambda: [experiments.nested_choice(data, recipe, say)],
         "in-domain": lambda: experiments.in_domain(data, recipe, family, say),

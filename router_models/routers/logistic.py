@@ -175,7 +175,8 @@ class LogisticRouter(CalibratedRouter):
             fallback = replace(fallback, raw_level=(0.0, 1.0), level=(0.0, 1.0))
         calibration = calibrate(signals[known, :m], scores[known], weights[known])
         inside = EVERY_SCORE
-        if known.sum() >= SCORE_ROWS_MIN:
+        # Two models: with one there is no difference, with more the first and the last are any two of them.
+        if m == 2 and known.sum() >= SCORE_ROWS_MIN:
             low, high = np.quantile(signals[known, 0] - signals[known, m - 1], [SCORE_TAIL, 1.0 - SCORE_TAIL])
             inside = (float(low), float(high))
         return type(self)(self.models, self._features.spec, self._stored, self._novelty, calibration, fallback, level, inside)

@@ -171,3 +171,13 @@ def test_a_score_beyond_those_of_held_out_training_prompts_is_out_of_domain():
     outside = [not 0.0 < router.signals(p)[0] - router.signals(p)[1] < 0.4 for p in prompts]
     assert any(outside) and all(knotted.is_out_of_domain(p) for p, out in zip(prompts, outside) if out)
     assert not any(router.is_out_of_domain(p) for p in prompts)
+
+
+def test_a_single_model_has_no_score_range_to_leave(table: ScoreTable):
+    many = np.tile(table.scores[:, :1], (4, 1))
+    data = ScoreTable(("only",), [f"{p} {i}" for i in range(4) for p in table.prompts], [""] * len(many), many)
+    rows = np.arange(len(data))
+    fit = LogisticFitter(data, OPTIONS, {}).fit(rows)
+    router = fit.router(fit.signals(rows), rows)
+    assert router.quality(data.prompts[:20]).shape == (20, 1)
+    assert np.mean([router.is_out_of_domain(p) for p in data.prompts]) < 0.05
