@@ -133,14 +133,14 @@ class House:
         return found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder whose path is short enough for a Unix socket."""
     with tempfile.TemporaryDirectory(prefix="sluice-") as name:
         yield Path(name)
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def _running(folder: Path) -> AsyncIterator[House]:
     children: list[Child] = []
     try:
