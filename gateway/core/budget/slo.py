@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.core.budget.counts import WIDTHS_S
 from gateway.core.budget.sli import Sli
 from gateway.core.budget.slis.registry import SLIS
 
@@ -27,15 +28,16 @@ class Period:
     length_s: float | None = None
     """Only for fixed."""
     anchor_wall_s: float = 0.0
-    """Only for fixed: some boundary."""
+    """Only for fixed: some boundary; counted from the beginning of its slot."""
     timezone: str = "UTC"
 
     def bounds(self, wall_s: float) -> tuple[float, float]:
         """Return start and end (Unix seconds) of the period that `wall_s` falls in; DST makes days of 23 and 25 hours."""
         if self.unit == "fixed":
-            length = self.length_s or DAY_S
-            start = self.anchor_wall_s + ((wall_s - self.anchor_wall_s) // length) * length
-            return start, start + length
+            number = (wall_s - self.anchor_wall_s) // (self.length_s or DAY_S)
+            while self._begins(number + 1) <= wall_s:
+                number += 1
+            return self._begins(number), self._begins(number + 1)
         zone = ZoneInfo(self.timezone)
         local = datetime.fromtimestamp(wall_s, UTC).astimezone(zone)
         if self.unit == "hour":  # Whole hours of elapsed time: a local hour can occur twice.
@@ -51,6 +53,11 @@ class Period:
             first = midnight.replace(day=1)
             last = (first + timedelta(days=32)).replace(day=1)
         return first.timestamp(), last.timestamp()
+
+    def _begins(self, number: float) -> float:
+        """Return where a fixed period begins: with a slot, since what one slot counted cannot be told apart later."""
+        start = self.anchor_wall_s + number * (self.length_s or DAY_S)
+        return start - start % WIDTHS_S[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,16 @@ def test_increments_and_sums_agree() -> None:
     assert a.bad == pytest.approx(b.bad) and (a.valid, a.arrived) == (b.valid, b.arrived)
 
 
+def test_a_period_set_out_in_the_middle_of_a_slot_keeps_its_first_dollars_over_a_take_over() -> None:
+    books = Books(spend(period=Period("fixed", length_s=311.5, anchor_wall_s=T + 6.6)))
+    books.take(T + 6.6, {}, is_first=True)
+    books.take(T + 9.0, dollars(1.0, 10))
+    books.take(T + 15.0, dollars(2.0, 20))
+    before = books.judge(T + 15.0)
+    books.ledger.take({}, books.counts, T + 20.0, is_first=True)
+    assert books.judge(T + 20.0).bad == before.bad == 3.0
+
+
 def test_an_slo_that_a_config_edit_added_is_summed_from_the_slots() -> None:
     books = Books(spend())
     books.take(T, dollars(5.0, 50), is_first=True)

@@ -99,6 +99,17 @@ def test_a_fixed_period_is_counted_from_its_anchor_both_ways() -> None:
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.floats(1.0, 1e6), st.floats(0, 2e9), st.floats(1_000_000_000, 2_000_000_000))
+def test_fixed_periods_begin_with_a_slot_of_counts_and_leave_no_gap(length_s: float, anchor_s: float, wall_s: float) -> None:
+    period = Period("fixed", length_s=length_s, anchor_wall_s=anchor_s)
+    start, end = period.bounds(wall_s)
+    assert start <= wall_s < end
+    assert start % 10 == 0
+    assert end % 10 == 0
+    assert period.bounds(end)[0] == end
+
+
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["hour", "day", "week", "month"]),
     st.sampled_from(["UTC", BERLIN, "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo"]),
