@@ -78,6 +78,8 @@ class SloSection:
             )
         if self.on_exhausted is not None and self.sli.kind != "cost":
             yield Problem(("on_exhausted",), "only a cost SLO can be exhausted")
+        for path, message in getattr(self.sli.options, "wrong", tuple)():
+            yield Problem(("sli", *path), message)
         yield from self._time_problems()
 
     def _time_problems(self) -> Iterator[Problem]:

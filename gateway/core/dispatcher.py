@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from gateway.core.budget.book import Book
+from gateway.core.budget.promise import Promise, promise_of
 from gateway.core.budget.slo import Slo
 from gateway.core.estimate.cost import billed_usd
 from gateway.core.placement.accounts import Attempt
@@ -142,7 +143,8 @@ class Dispatcher:
         self.catalog, self.state, self.mode = catalog, state, mode
         self._book, self._gains = Book(slos), gains
         self._retry_share, self._attempts_max = retry_share, attempts_max
-        self._late_s = min((s.spec.options.at_most for s in slos if s.spec.kind == "ttft"), default=None)
+        self._slos = tuple(slos)
+        self._promises: dict[str, Promise] = {}
         self._terms: dict[str, Terms] = {}
         self._prices = state.prices or Prices(0, 0, "", 0.0, "none")
 
@@ -163,6 +165,13 @@ class Dispatcher:
         known = self._terms.get(route)
         if known is None:
             known = self._terms[route] = terms_of(self._prices, route)
+        return known
+
+    def promise(self, route: str) -> Promise:
+        """Return what the SLOs promise to requests of a route."""
+        known = self._promises.get(route)
+        if known is None:
+            known = self._promises[route] = promise_of(self._slos, route)
         return known
 
     # -- one request -----------------------------------------------------------------------------------------------
@@ -274,7 +283,7 @@ class Dispatcher:
 
     def turned_away(self, reason: Reason) -> list[Entry]:
         """Return what is counted for a request that never became one: no key, unknown model, too large."""
-        return [(f"end.{reason.value}", 1)]
+        return self._book.turned_away(reason)
 
     def verdict(self, is_good: bool, route: str) -> list[Entry]:
         """Return what a verdict on an answer adds to the quality SLOs of its route."""
@@ -311,13 +320,19 @@ class Dispatcher:
         self, facts: RequestFacts, models: Sequence[Model], outlooks: Sequence[Outlook], qualities: tuple[float, ...] | None
     ) -> tuple[tuple[Expectation, ...], tuple[float, ...]]:
         """Say what each fitting candidate would probably do, and cost at list prices."""
-        state, factors, late_s, out, listed = self.state, self._prices.factors, self._late_s, [], []
+        state, factors, out, listed = self.state, self._prices.factors, [], []
+        promise = self.promise(facts.route)
+        late_s = promise.first_token_s(facts.prompt_tokens)
         is_whole = len(models) == len(facts.candidates)
         for i, m in enumerate(models):
             at = i if is_whole else facts.candidates.index(m)
             quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
             health = state.placement.health(m.name)
-            late = health.late if late_s is None else late_probability(outlooks[i], health.late, late_s)
+            late = health.late
+            if late_s is not None:
+                if promise.is_binned:
+                    late = state.misses.expect(m.name, late_s, late)
+                late = late_probability(outlooks[i], late, late_s)
             completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
             usd = m.tariff.usd(facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
             listed.append(usd)
@@ -471,7 +486,13 @@ class Dispatcher:
             return
         health = self.state.placement.health(placed.model.name)
         attempt.succeeded(now_s)
-        health.settle(ok=True, late=None if outcome.ttft_s is None or self._late_s is None else outcome.ttft_s > self._late_s)
+        promise, is_late = self.promise(ticket.facts.route), None
+        late_s = promise.first_token_s(ticket.facts.prompt_tokens)
+        if late_s is not None and outcome.ttft_s is not None:
+            is_late = outcome.ttft_s > late_s
+            if promise.is_binned:
+                self.state.misses.learn(placed.model.name, late_s, is_late, health.late)
+        health.settle(ok=True, late=is_late)
         if True in ticket.trial and placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
             health.success = HEALTHY  # The trials were the evidence; a second proof by forced probes would only cost time.
 

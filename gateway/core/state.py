@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.core.budget.counts import Counts
 from gateway.core.estimate.length import Lengths
+from gateway.core.estimate.misses import Misses
 from gateway.core.estimate.tokens import Tokens
 from gateway.core.placement.accounts import PlacementState
 from gateway.core.pricing.sample import Sample
@@ -20,6 +21,7 @@ class State:
         self.placement = PlacementState()
         self.tokens = Tokens()
         self.lengths = Lengths()
+        self.misses = Misses()
         self.schedule: Schedule[Any] = Schedule()
         self.limits = LimitState()
         self.retries = RetryBudget()

@@ -101,7 +101,7 @@ def counts_of(slo: SloSpec, window: str | None, exempt_classes: Sequence[str] = 
             bad = [{**bad[0], "reason!~": SHEDS}, {**bad[0], "reason~": SHEDS, "class!~": exempt_classes}]
         valid = _rates(metric, window, [{**scope, "fault": Fault.NOBODY.value}, *bad])
         return f"({_rates(metric, window, bad)} or vector(0))", valid
-    if slo.kind == "ttft":
+    if slo.kind == "ttft" and not slo.options.bins:  # The histogram does not know how long prompts were.
         metric, scope = "gen_ai_server_time_to_first_token_seconds", {"gen_ai_request_model": slo.route}
         valid = _rates(f"{metric}_count", window, [scope])
         good = _rates(f"{metric}_bucket", window, [{**scope, "le": repr(float(slo.options.at_most))}])

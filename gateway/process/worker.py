@@ -120,7 +120,7 @@ class Worker:
 
     async def _open_ports(self, config: Config) -> str:
         self._log = FileDecisionLog(config.decision_log, as_line)
-        self._metrics = Metrics(sorted({s.options.at_most for s in config.slos if s.kind == "ttft"}))
+        self._metrics = Metrics(sorted({s.options.at_most for s in config.slos if s.kind == "ttft" and not s.options.bins}))
         self._upstream = AiohttpUpstream(config.upstream, self._clock)
         self._probe, self._scrape = Probe(self._upstream), Scrape(self._upstream)
         self._pipeline = Pipeline(self._clock, self._upstream, self._recorder, self._log, self._metrics)

@@ -10,7 +10,7 @@ Field names are part of the store's contents (`edges/store/keys.py` says where t
 Names are put together once per kind of request and kept: booking is on the data path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gateway.core.budget.slo import Slo, scoped
 from gateway.domain.catalog import TrafficClass
@@ -28,6 +28,7 @@ class Book:
         self._applying: dict[str, tuple[Slo, ...]] = {}
         self._openings: dict[str, list[Entry]] = {}
         self._settled: dict[tuple[str, str, Reason], list[Entry]] = {}
+        self._turned_away: dict[Reason, list[Entry]] = {}
         self._dollars: dict[str, tuple[str, str]] = {}
         self._of_model: dict[str, tuple[str, str, str, str, str]] = {}
 
@@ -69,6 +70,13 @@ class Book:
                     entries.append((slo.bad_field, 1))
         return entries
 
+    def turned_away(self, reason: Reason) -> list[Entry]:
+        """Return what is counted for somebody who never became a request; of SLOs only those of the whole fleet can apply."""
+        known = self._turned_away.get(reason)
+        if known is None:
+            known = self._turned_away[reason] = [(f"end.{reason.value}", 1), *self._of_fleet(Outcome(reason, None))]
+        return known
+
     def verdict(self, is_good: bool, route: str) -> list[Entry]:
         """Return what a verdict on an answer adds to the quality SLOs of its route."""
         entries: list[Entry] = []
@@ -78,6 +86,14 @@ class Book:
                 if not is_good:
                     entries.append((slo.bad_field, 1))
         return entries
+
+    def _of_fleet(self, outcome: Outcome) -> Iterator[Entry]:
+        for slo in self._slos:
+            verdict = slo.sli.judge(outcome) if slo.spec.route is None else None
+            if verdict is not None:
+                yield slo.valid_field, 1
+                if not verdict:
+                    yield slo.bad_field, 1
 
     def _heads(self, route: str, klass: TrafficClass, reason: Reason) -> list[Entry]:
         key = (route, klass.name, reason)

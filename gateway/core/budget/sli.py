@@ -5,6 +5,9 @@ from typing import Any, ClassVar, Protocol
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
 
+Wrong = tuple[tuple[str | int, ...], str]
+"""Path below the SLI's own keys, and what is wrong there: what `Options.wrong()`, where a kind has it, yields to the config edge."""
+
 
 class Sli(Protocol):
     """One kind of indicator: judges what happened, and says what a candidate model risks.

@@ -6,7 +6,7 @@ definition starts as "no data", since old counts mean something else.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -118,8 +118,14 @@ def scoped(name: str, route: str | None) -> str:
 
 
 def _counting(spec: SloSpec) -> dict[str, Any]:
-    """Return the options that change what is counted: a cost budget's size and forecast do not."""
-    return {} if spec.kind == "cost" else asdict(spec.options)
+    """Return the options that change what is counted: a cost budget's size and forecast do not.
+
+    Options that have their default are left out, so that a new one of a later build leaves the identity of what was written before.
+    """
+    if spec.kind == "cost":
+        return {}
+    defaults = {f.name: f.default for f in fields(spec.options)}
+    return {name: told for name, told in asdict(spec.options).items() if told != defaults[name]}
 
 
 def build(specs: Sequence[SloSpec]) -> tuple[Slo, ...]:

@@ -7,11 +7,13 @@ import pytest
 from gateway.config.objectives import CALENDAR, SloSection, parse_time
 from gateway.config.plugins import SLI_KINDS, Chosen
 from gateway.core.budget.slis.cost import Cost
+from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import Period
 
 DAY_S = 86_400.0
 AVAILABILITY = SLI_KINDS.default("availability")
 COST = Chosen("cost", Cost.Options(usd=5.0))
+UNSORTED = Chosen("ttft", Ttft.Options(8.0, (Bin(2000, 1.0), Bin(500, 2.0))))
 
 
 def paths(**fields: Any) -> list[tuple[str | int, ...]]:
@@ -54,9 +56,10 @@ def test_ordinary_slos_are_right(fields: dict[str, Any]) -> None:
         ({"period": "calendar-day", "timezone": "../etc/passwd"}, ("timezone",)),
         ({"period": "calendar-day", "timezone": "Europe"}, ("timezone",)),
         ({"window": DAY_S, "name": "a b"}, ("name",)),
+        ({"window": DAY_S, "sli": UNSORTED}, ("sli", "bins", 1, "prompt_tokens")),
     ],
 )
-def test_what_is_wrong_with_an_slo_is_said_at_its_key(fields: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_what_is_wrong_with_an_slo_is_said_at_its_key(fields: dict[str, Any], path: tuple[str | int, ...]) -> None:
     assert paths(**fields) == [path]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
-from gateway.core.budget.slis.ttft import Ttft
+from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, Period, SloSpec, build
 from gateway.core.dispatcher import Again, Booking, Dispatcher, Ticket
 from gateway.core.placement.breaker import BreakerState
@@ -430,6 +430,22 @@ def test_late_first_tokens_make_a_model_late() -> None:
         d.sent(ticket, 0.0)
         d.ended(ticket, served(ticket, ttft_s=1.5), 2.0)
     assert d.state.placement.health("strong").late > 0.1
+
+
+def test_with_limits_by_length_a_model_is_late_for_the_prompts_it_is_late_for() -> None:
+    binned = build([SloSpec("first-token", "ttft", Ttft.Options(8.0, (Bin(1000, 1.0),)), 0.95, DAY_S)])
+    d = Dispatcher(CATALOG, binned, GAINS, State())
+    for _ in range(10):
+        ticket = placed(d, facts=asked(prompt_tokens=400))
+        d.sent(ticket, 0.0)
+        d.ended(ticket, served(ticket, ttft_s=1.5), 2.0)
+    for _ in range(30):
+        ticket = placed(d, facts=asked(prompt_tokens=4000))
+        d.sent(ticket, 0.0)
+        d.ended(ticket, served(ticket, ttft_s=1.5), 2.0)
+    short, long = (placed(d, facts=asked(prompt_tokens=n)).expectations[0].late for n in (900, 9000))
+    assert short > 0.35 and long < short / 2
+    assert d.state.placement.health("strong").late < short / 2  # The mixture of both is what the page shows.
 
 
 # -- recovery ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import yaml
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
-from gateway.core.budget.slis.ttft import Ttft
+from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import Period, SloSpec
 from gateway.edges.telemetry.metrics import Metrics
 from gateway.formats.rules import rules_yaml, tiers_of, window_name
@@ -184,3 +184,9 @@ def test_an_exhausted_cost_budget_pages(tmp_path: Path) -> None:
     series = {'sluice_budget_exhausted{slo="spend",kind="cost"}': "0x10 1x10"}
     assert played(tmp_path, series, "15m", "SluiceBudgetExhausted", [{"severity": "page", "slo": "spend"}], SPEND) == ""
     assert played(tmp_path, series, "9m", "SluiceBudgetExhausted", [], SPEND) == ""
+
+
+def test_limits_by_length_are_read_from_the_gauge_since_no_histogram_knows_lengths() -> None:
+    binned = SloSpec("first-token", "ttft", Ttft.Options(8.0, (Bin(2000, 1.0),)), 0.95, window_s=28 * DAY_S)
+    recorded = next(r for r in rules(binned) if r.get("record") == "slo:sli_error:ratio_rate1h")
+    assert "sluice_budget_burn_rate" in recorded["expr"] and "time_to_first_token" not in recorded["expr"]

@@ -52,6 +52,14 @@ def test_a_late_answer_is_bad_for_one_budget_only() -> None:
     assert entries[TTFT.bad_field] == 1 and entries[FLEET.bad_field] == 0 and "usd" not in entries
 
 
+def test_who_is_turned_away_at_the_door_is_an_event_of_the_whole_fleet_when_it_is_our_doing() -> None:
+    book = Book(SLOS)
+    assert book.turned_away(Reason.UNKNOWN_KEY) == [("end.invalid_api_key", 1)]
+    full = [("end.limit_streams", 1), (FLEET.valid_field, 1), (FLEET.bad_field, 1)]
+    assert book.turned_away(Reason.LIMIT_STREAMS) == full == book.turned_away(Reason.LIMIT_STREAMS)
+    assert (FLEET.bad_field, 1) in book.turned_away(Reason.SHUTTING_DOWN)
+
+
 def test_another_routes_budget_is_left_alone() -> None:
     entries = total(Book(SLOS).settled("other", STANDARD, Outcome(Reason.UPSTREAM_ERROR, None), 0.0, 0.0))
     assert entries[FLEET.bad_field] == 1 and AUTO.valid_field not in entries

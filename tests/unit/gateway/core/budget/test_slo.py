@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
-from gateway.core.budget.slis.ttft import Ttft
+from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec, build, scoped
 
 BERLIN = "Europe/Berlin"
@@ -197,3 +197,8 @@ def test_slos_keep_the_operators_order() -> None:
 def test_a_week_is_seven_days_of_its_zone() -> None:
     start, end = Period("week").bounds(at("2026-06-10T00:00:00+00:00"))
     assert datetime.fromtimestamp(end, UTC) - datetime.fromtimestamp(start, UTC) == timedelta(days=7)
+
+
+def test_limits_by_length_are_another_definition() -> None:
+    binned = Slo.of(SloSpec("first-token", "ttft", Ttft.Options(1.0, (Bin(2000, 0.5),)), 0.95, window_s=28 * DAY_S))
+    assert binned.id != ttft().id

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.budget.slis.ttft import Ttft
+from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
@@ -31,3 +31,22 @@ def test_a_request_that_failed_belongs_to_availability_alone() -> None:
 
 def test_the_risk_is_a_late_first_token() -> None:
     assert Ttft.risk(Expectation("m", 0.5, 0.9, 0.07, 0.004, 10)) == 0.07
+
+
+BINNED = Ttft(Ttft.Options(at_most=8.0, bins=(Bin(2000, 1.0), Bin(8000, 2.5))))
+
+
+@pytest.mark.parametrize(
+    ("prompt_tokens", "limit_s"), [(0, 1.0), (1, 1.0), (2000, 1.0), (2001, 2.5), (8000, 2.5), (8001, 8.0), (1_000_000, 8.0)]
+)
+def test_a_prompt_has_the_limit_of_its_length(prompt_tokens: int, limit_s: float) -> None:
+    assert BINNED.limit_s(prompt_tokens) == limit_s
+    on_time = Outcome(Reason.SERVED, "m", limit_s, 9.0, prompt_tokens, was_streamed=True)
+    late = Outcome(Reason.SERVED, "m", limit_s + 1e-6, 9.0, prompt_tokens, was_streamed=True)
+    assert BINNED.judge(on_time) is True and BINNED.judge(late) is False
+
+
+def test_bins_are_written_shortest_first() -> None:
+    wrong = Ttft.Options(8.0, (Bin(2000, 1.0), Bin(2000, 2.0), Bin(1000, 3.0))).wrong()
+    assert [path for path, _ in wrong] == [("bins", 1, "prompt_tokens"), ("bins", 2, "prompt_tokens")]
+    assert list(BINNED.options.wrong()) == list(SLI.options.wrong()) == []

@@ -1,0 +1,40 @@
+"""What the SLOs that apply to a route promise to each of its requests: what the dispatcher must look at, and against what.
+
+Put together once per route and config version, so that a request pays only for what some SLO asks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.core.budget.slis.ttft import Ttft
+from gateway.core.budget.slo import Slo
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What requests of one route were promised."""
+
+    first_tokens: tuple[Ttft, ...] = ()
+    only_first_token_s: float | None = None
+    """The limit when it does not depend on the prompt; None with bins, or without a ttft SLO."""
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether the first token's limit depends on the prompt's length."""
+        return bool(self.first_tokens) and self.only_first_token_s is None
+
+    def first_token_s(self, prompt_tokens: int) -> float | None:
+        """Return the strictest limit of a prompt's first token, seconds; None when nothing was promised."""
+        if self.only_first_token_s is not None or not self.first_tokens:
+            return self.only_first_token_s
+        return min([t.limit_s(prompt_tokens) for t in self.first_tokens])
+
+
+def promise_of(slos: Sequence[Slo], route: str) -> Promise:
+    """Return what the SLOs of the fleet and of a route promise."""
+    slis = [s.sli for s in slos if s.spec.route in (None, route)]
+    first_tokens = tuple([cast(Ttft, s) for s in slis if s.kind == "ttft"])
+    is_binned = any(t.options.bins for t in first_tokens)
+    limit_s = None if is_binned else min((t.options.at_most for t in first_tokens), default=None)
+    return Promise(first_tokens, limit_s)
