@@ -666,14 +666,19 @@ def scored(runtime: Runtime, facts: RequestFacts, decoded: Decoded) -> tuple[flo
         return None
     scorer = runtime.scorers.get(facts.route)
     if scorer is not None:
-        return scorer.qualities(decoded.prompt_text)
+        return asked(scorer, decoded)
     # A model asked for by name that may be downgraded: some route's router knows both.
     names = [model.name for model in facts.candidates]
     for route in runtime.catalog.routes.values():
         if route.name in runtime.scorers and all(name in route.models for name in names):
-            qualities = runtime.scorers[route.name].qualities(decoded.prompt_text)
+            qualities = asked(runtime.scorers[route.name], decoded)
             return tuple(qualities[route.models.index(name)] for name in names)
     return None
+
+
+def asked(scorer: Scorer, decoded: Decoded) -> tuple[float, ...]:
+    """Return a scorer's answer on the newest question; what surrounds it is read only for scorers that were trained on it."""
+    return scorer.qualities(decoded.prompt_text, decoded.talk if scorer.reads_talk else None)
 
 
 def is_encoded(headers: Headers) -> bool:

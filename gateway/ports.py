@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gateway.domain.catalog import Backend
 from gateway.domain.event import Entry
+from gateway.domain.facts import Talk
 from gateway.domain.prices import Overrides, Prices
 from gateway.domain.value import value
 
@@ -59,9 +60,15 @@ class Scorer(Protocol):
     name: str
     is_fallback: bool
     """True when the artifact cannot be used and the declared fallback answers."""
+    reads_talk: bool
+    """Whether `talk` moves the answer; where it does not, nobody counts it."""
 
-    def qualities(self, prompt: str) -> tuple[float, ...]:
-        """Return q_m per model of the route, 0..1, route order; never raises."""
+    def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
+        """Return q_m per model of the route, 0..1, route order; never raises.
+
+        Args:
+            prompt: the question's text. talk: what surrounds it; None: nothing does.
+        """
         ...
 
 

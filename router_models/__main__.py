@@ -9,7 +9,7 @@ from router_models.commands import adapt, calibrate, evaluate, explain, inspect,
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; a wrong input is one line on stderr and exit status 2."""
+    """Run one verb; a wrong input or output is one line on stderr and exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m router_models", description="Train, measure and look at routers.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     table = {
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = table[options.verb].run(options)
-    except ValueError as exc:
+    except (ValueError, OSError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 2
     return status

@@ -1,8 +1,10 @@
 """Reads scored prompts from Parquet, JSONL or CSV, or preference pairs, into a ScoreTable; nothing is dropped in silence.
 
-Two layouts, told apart by the columns:
-- scores: `prompt`, `score.<model>` for each model (0..1; empty, null or NaN is missing), optionally `group`, `weight`, `cost.<model>`;
-- preferences: `prompt`, `model_a`, `model_b`, `winner` (model_a, model_b or tie), one match a line; strong and weak model get 1 and 0, or
+A row asks either by `prompt` or, like the body of a chat call, by `messages` (with `tools`, `max_tokens` and their like, as JSON text where
+the format has no lists); its question and what surrounds it are then taken by `conversation.read_chat`. Two layouts, told apart by the
+columns:
+- scores: `score.<model>` for each model (0..1; empty, null or NaN is missing), optionally `group`, `weight`, `cost.<model>`;
+- preferences: `model_a`, `model_b`, `winner` (model_a, model_b or tie), one match a line; strong and weak model get 1 and 0, or
   0.5 each for a tie.
 JSONL and CSV are read line by line, so only the columns asked for are ever in memory.
 """
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from router_models.conversation import ALONE, Chat, read_chat
 from router_models.split import stem
 from router_models.table import ScoreTable
 
@@ -27,6 +30,8 @@ SCORE_PREFIX = "score."
 COST_PREFIX = "cost."
 PARQUET_BATCH = 4096
 """Rows of a Parquet file in memory at once, besides what is kept."""
+BODY = ("messages", "tools", "functions", "max_completion_tokens", "max_tokens")
+"""Columns that make up the body of a chat call."""
 WINNERS = {"model_a": (1.0, 0.0), "model_b": (0.0, 1.0), "tie": (0.5, 0.5), "tie (bothbad)": (0.5, 0.5)}
 
 
@@ -74,6 +79,7 @@ def read_scores(path: Path, models: Sequence[str], drop_where: str | None = None
     scores: list[list[float]] = []
     weights: list[float] = []
     costs: list[list[float]] = []
+    chats: list[Chat] = []
     bad: list[BadRow] = []
     for line, row in _rows(path):
         if drop_where is not None and drop_where not in row:
@@ -81,9 +87,9 @@ def read_scores(path: Path, models: Sequence[str], drop_where: str | None = None
         if drop_where is not None and _truth(row[drop_where]):
             bad.append(BadRow(line, f"{drop_where} is true"))
             continue
-        prompt = row.get("prompt")
-        if not isinstance(prompt, str):
-            bad.append(BadRow(line, "prompt is missing"))
+        asked = _question(row)
+        if isinstance(asked, str):
+            bad.append(BadRow(line, asked))
             continue
         found = _preference(row, models) if "winner" in row else _numbers(row, SCORE_PREFIX, models, path)
         weight = _number(row.get("weight", 1.0))
@@ -95,7 +101,8 @@ def read_scores(path: Path, models: Sequence[str], drop_where: str | None = None
         elif weight is None or not weight > 0.0:
             bad.append(BadRow(line, "weight is not a positive number"))
         else:
-            prompts.append(prompt)
+            prompts.append(asked[0])
+            chats.append(asked[1])
             groups.append(str(row.get("group") or ""))
             scores.append(found)
             weights.append(weight)
@@ -109,21 +116,24 @@ def read_scores(path: Path, models: Sequence[str], drop_where: str | None = None
         np.array(scores, dtype=np.float64),
         np.array(weights, dtype=np.float64),
         np.array(costs, dtype=np.float64) if with_costs else None,
+        chats if any(chat != ALONE for chat in chats) else None,
     )
     return Loaded(table, _sha256(path), tuple(bad))
 
 
-def read_prompts(path: Path) -> list[str]:
-    """Return the column `prompt` of a file in row order.
+def read_requests(path: Path) -> tuple[list[str], list[Chat]]:
+    """Return the questions of a file in row order, and what surrounds each.
 
     Raises: DataError when a row has none: scores must keep the file's row order.
     """
-    prompts = []
+    prompts, chats = [], []
     for line, row in _rows(path):
-        if not isinstance(row.get("prompt"), str):
-            raise DataError(f"{path}:{line}: prompt is missing")
-        prompts.append(str(row["prompt"]))
-    return prompts
+        asked = _question(row)
+        if isinstance(asked, str):
+            raise DataError(f"{path}:{line}: {asked}")
+        prompts.append(asked[0])
+        chats.append(asked[1])
+    return prompts, chats
 
 
 def model_names(path: Path) -> list[str]:
@@ -191,6 +201,23 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 yield reader.line_num, row
         except csv.Error as exc:
             raise DataError(f"{path}:{reader.line_num}: not CSV ({exc})") from exc
+
+
+def _question(row: Mapping[str, Any]) -> tuple[str, Chat] | str:
+    """Return the question and what surrounds it, or the reason why there is none."""
+    if isinstance(prompt := row.get("prompt"), str):
+        return prompt, ALONE
+    if row.get("messages") is None:
+        return "prompt is missing"
+    try:
+        return read_chat({key: _unpacked(row.get(key)) for key in BODY})
+    except (TypeError, ValueError) as exc:
+        return f"messages cannot be read ({exc})"
+
+
+def _unpacked(value: Any) -> Any:
+    """Return a member of a chat body, which formats without lists hold as JSON text; empty text is nothing."""
+    return (json.loads(value) if value.strip() else None) if isinstance(value, str) else value
 
 
 def _numbers(row: Mapping[str, Any], prefix: str, models: Sequence[str], path: Path) -> list[float] | str:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from router_models.conversation import Conversation
+
 
 class ArtifactError(ValueError):
     """An artifact cannot be used; the message says what is wrong and what to do."""
@@ -19,13 +21,21 @@ class Router(Protocol):
     models: tuple[str, ...]
     """Names in column order, strong first."""
 
-    def quality(self, prompts: Sequence[str]) -> NDArray[np.float64]:
+    @property
+    def reads_conversation(self) -> bool:
+        """Whether facts of the conversation move its answers; where they do not, nobody needs to count them."""
+        ...
+
+    def quality(self, prompts: Sequence[str], conversations: Sequence[Conversation] | None = None) -> NDArray[np.float64]:
         """Estimate the expected score of each model's answer.
 
+        Args:
+            prompts: the newest question of each request.
+            conversations: what surrounds each of them; None: they are lone questions.
         Returns: float64, shape (len(prompts), len(models)), each in [0, 1], rows in the order given; deterministic.
         """
         ...
 
-    def quality_one(self, prompt: str) -> tuple[float, ...]:
-        """Answer for one prompt as Python floats, bit for bit row 0 of `quality([prompt])`; the serving path."""
+    def quality_one(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
+        """Answer for one prompt as Python floats, bit for bit row 0 of `quality([prompt], [conversation])`; the serving path."""
         ...

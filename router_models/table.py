@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from router_models.conversation import ALONE, Chat
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
@@ -23,6 +25,8 @@ class ScoreTable:
     """Shape (rows,), positive; how often a row counts in training. None: once each."""
     costs: NDArray[np.float64] | None = None
     """Shape (rows, models), dollars per call; None where the source names none."""
+    chats: Sequence[Chat] | None = None
+    """What surrounds each prompt; None where all are lone questions."""
 
     def __post_init__(self) -> None:
         rows, models = len(self.prompts), len(self.models)
@@ -32,6 +36,8 @@ class ScoreTable:
             raise ValueError(f"{rows} prompts, weights of shape {self.weights.shape}")
         if self.costs is not None and self.costs.shape != (rows, models):
             raise ValueError(f"{rows} prompts, costs of shape {self.costs.shape}")
+        if self.chats is not None and len(self.chats) != rows:
+            raise ValueError(f"{rows} prompts, facts of {len(self.chats)} conversations")
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -41,7 +47,8 @@ class ScoreTable:
         weights = self.weights[rows] if self.weights is not None else None
         costs = self.costs[rows] if self.costs is not None else None
         prompts, groups = [self.prompts[r] for r in rows], [self.groups[r] for r in rows]
-        return ScoreTable(self.models, prompts, groups, self.scores[rows], weights, costs)
+        chats = [self.chats[r] for r in rows] if self.chats is not None else None
+        return ScoreTable(self.models, prompts, groups, self.scores[rows], weights, costs, chats)
 
 
 def joined(tables: Sequence[ScoreTable]) -> ScoreTable:
@@ -52,6 +59,7 @@ def joined(tables: Sequence[ScoreTable]) -> ScoreTable:
     first = tables[0]
     if any(table.models != first.models for table in tables):
         raise ValueError("tables of different models cannot be joined")
+    chats = [chat for t in tables for chat in (t.chats or [ALONE] * len(t))]
     weights = [t.weights if t.weights is not None else np.ones(len(t)) for t in tables]
     return ScoreTable(
         first.models,
@@ -60,4 +68,5 @@ def joined(tables: Sequence[ScoreTable]) -> ScoreTable:
         np.concatenate([table.scores for table in tables]),
         np.concatenate(weights) if any(t.weights is not None for t in tables) else None,
         np.concatenate([t.costs for t in tables if t.costs is not None]) if all(t.costs is not None for t in tables) else None,
+        chats if any(t.chats is not None for t in tables) else None,
     )

@@ -108,11 +108,16 @@ def adapt(artifact: Artifact, labels: ScoreTable, sources: Sequence[Source], say
     for part in np.unique(parts):
         say(f"adapt without fold {part}")
         unseen, known = np.flatnonzero(parts == part), labels.take(np.flatnonzero(parts != part))
-        held_out[unseen] = router.adapted(known.prompts, known.scores).quality([labels.prompts[i] for i in unseen.tolist()])
-    again = router.adapted(labels.prompts, labels.scores, labels.models)
+        held_out[unseen] = answers(router.adapted(known.prompts, known.scores, None, known.chats), labels.take(unseen))
+    again = router.adapted(labels.prompts, labels.scores, labels.models, labels.chats)
     recipe = Recipe(card.kind, {**dict(card.recipe.get("options", {})), "adapted_from": card.artifact_id})
     made = _card(recipe, labels, again, held_out, [*card.data, *sources])
     return Trained(again, replace(made, stems=np.union1d(card.stems, made.stems)), held_out)
+
+
+def answers(router: FamilyRouter, table: ScoreTable) -> NDArray[np.float64]:
+    """Return the router's qualities of a table's prompts, each with what surrounds it; shape (rows, models)."""
+    return router.quality(table.prompts, table.chats)
 
 
 def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDArray[np.float64], sources: Sequence[Source]) -> Card:

@@ -42,3 +42,19 @@ class RequestFacts:
     """Bytes of all message text, from which tokens per byte are learned; 0: unknown."""
     expected_usd: tuple[float, ...] | None = None
     """Dollars per candidate when the caller knows better than the estimator (a replayed world)."""
+
+
+@value
+class Talk:
+    """What surrounds the question that is scored, for routers that were trained on conversations. All sizes are characters of text."""
+
+    turns: int = 1
+    """Messages of the user; 1 for completions."""
+    context_characters: int = 0
+    """Of all other text but system prompts: earlier questions, answers, results of tools."""
+    system_characters: int = 0
+    """Of system and developer prompts."""
+    has_tools: bool = False
+    """Whether tools or functions are offered."""
+    tokens_max: int | None = None
+    """The client's own limit on the answer's tokens."""

@@ -34,6 +34,7 @@ _decode_messages = msgspec.json.Decoder(list[Message]).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 _decode_prompts = msgspec.json.Decoder(list[str | int | list[int]]).decode
 _decode_str = msgspec.json.Decoder(str).decode
+_SYSTEM = frozenset(("system", "developer"))
 _QUOTE, _LIST = ord('"'), ord("[")
 
 
@@ -66,6 +67,24 @@ class Conversation:
                 anybody = _text(message.content)
         return anybody
 
+    @property
+    def around(self) -> tuple[int, int]:
+        """Characters of context and of system prompts around `text`; images and calls of tools have none."""
+        sizes = {True: 0, False: 0}
+        anybody = asked = 0
+        is_of_system = False
+        for message in reversed(self.messages):
+            size = len(_text(message.content))
+            is_system = message.role in _SYSTEM
+            sizes[is_system] += size
+            if message.role == "user":
+                asked = asked or size
+            elif not anybody:
+                anybody, is_of_system = size, is_system
+        # The scored text is context to nobody.
+        sizes[not asked and is_of_system] -= asked or anybody
+        return sizes[False], sizes[True]
+
     def key(self, user: str) -> str:
         """Return a digest that stays the same while the conversation grows: of all up to the first message of the user."""
         digest = hashlib.blake2b(user.encode(), digest_size=8)
@@ -86,6 +105,8 @@ class Prompts:
     token_ids: int
     turns: int = 1
     other_bytes: int = 0
+    around: tuple[int, int] = (0, 0)
+    """A completion is all question."""
 
     @property
     def text(self) -> str:

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint
+from gateway.domain.facts import Endpoint, Talk
 from gateway.domain.value import value
 from gateway.wire.malformed import malformed, too_deep
 from gateway.wire.members import Member, is_deeper, members, string_end, value_start
@@ -116,6 +116,12 @@ class Decoded:
     def prompt_text(self) -> str:
         """The text that is scored: the newest question of a chat, the first prompt of a completion. Decoded when asked."""
         return self.prompt.text
+
+    @property
+    def talk(self) -> Talk:
+        """What surrounds that text. All of it is decoded when asked, so ask only for who reads it."""
+        context, system = self.prompt.around
+        return Talk(self.prompt.turns, context, system, self.has_tools, self.tokens_max)
 
     @property
     def conversation_key(self) -> str:

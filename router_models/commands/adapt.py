@@ -7,7 +7,7 @@ from pathlib import Path
 
 from router_models.artifact import builtin, load, save
 from router_models.card import Source
-from router_models.commands.train import tell_dropped
+from router_models.commands.train import add_bad_rows, tell_dropped
 from router_models.data import read_scores
 from router_models.train import adapt
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weak", help="weak model's name in the labels; default: the artifact's")
     parser.add_argument("--licence", default="not stated", help="licence of the labels, for the card")
     parser.add_argument("--out", type=Path, required=True, help="folder to write arrays.npz and card.json to")
+    add_bad_rows(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     if len(names) == 2:
         names = (options.strong or names[0], options.weak or names[1])
     loaded = read_scores(options.labels, names)
-    tell_dropped(options.labels, loaded)
+    tell_dropped(options.labels, loaded, options.bad_rows)
     source = Source(options.labels.name, loaded.sha256, options.licence, len(loaded.table))
     adapted = adapt(artifact, loaded.table, [source], print)
     card = save(options.out, adapted.card, adapted.router.arrays())

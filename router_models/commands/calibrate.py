@@ -7,7 +7,7 @@ from pathlib import Path
 
 from router_models.artifact import builtin, load
 from router_models.card import win_rates
-from router_models.data import read_prompts
+from router_models.data import read_requests
 from router_models.quantile import threshold_for_share
 
 
@@ -23,8 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if not 0.0 <= options.strong_share <= 1.0:
         raise ValueError(f"--strong-share must lie in 0..1, not {options.strong_share}")
     artifact = load(options.artifact) if options.artifact else builtin()
-    prompts = read_prompts(options.data) if options.data else None
-    quality = artifact.router.quality(prompts) if prompts is not None else artifact.card.sample
+    quality = artifact.router.quality(*read_requests(options.data)) if options.data else artifact.card.sample
     win = win_rates(artifact.card, quality)
     threshold = threshold_for_share(win, options.strong_share)
     share = float((win >= threshold).mean())

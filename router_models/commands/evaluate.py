@@ -9,11 +9,12 @@ import numpy as np
 
 from router_models.artifact import builtin, load
 from router_models.card import win_rates
-from router_models.commands.train import tell_dropped
+from router_models.commands.train import add_bad_rows, tell_dropped
 from router_models.data import DataError, read_scores
 from router_models.evaluate import compare, table_text
 from router_models.metrics import auc, brier, calibration_error
 from router_models.split import fold, stem_key
+from router_models.train import answers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unseen-only", action="store_true", help="leave out questions of the training data instead of refusing")
     parser.add_argument("--drop-where", help="leave out rows where this boolean column is true")
     parser.add_argument("--clustered", action="store_true", help="bootstrap whole groups (subjects) instead of rows")
+    add_bad_rows(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     card = artifact.card
     strong, weak = options.strong or card.models[0], options.weak or card.models[-1]
     loaded = read_scores(options.data, [strong, weak], options.drop_where)
-    tell_dropped(options.data, loaded)
+    tell_dropped(options.data, loaded, options.bad_rows)
     table = loaded.table
     if options.fold is not None:
         table = table.take(np.array([i for i, prompt in enumerate(table.prompts) if fold(prompt) == options.fold], dtype=np.int64))
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     table = table.take(np.flatnonzero(~seen))
     if not len(table):
         raise DataError("no row is left to evaluate on")
-    quality = artifact.router.quality(table.prompts)
+    quality = answers(artifact.router, table)
     q_strong, q_weak = table.scores.mean(axis=0)
     print(f"{card.kind} {card.short_id} on {len(table)} rows of {options.data.name}: {strong} {q_strong:.4f}, {weak} {q_weak:.4f}")
     print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, table, options.clustered)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -18,9 +20,11 @@ from router_models.recipe import Recipe, read_recipe
 from router_models.routers.registry import ROUTERS
 from router_models.split import fold
 from router_models.table import joined
-from router_models.train import train
+from router_models.train import answers, train
 
 ALIASES = {"linear": "logistic"}
+SPANS_MAX = 20
+"""Spans of lines on one line of output."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate", type=Path, help="also evaluate on this file; refused when it shares questions with the training data")
     parser.add_argument("--embedder", metavar="NAME=MODULE:FUNCTION", help="sentence embedding for kind dense; yours, imported only now")
     parser.add_argument("--out", type=Path, required=True, help="folder to write arrays.npz and card.json to")
+    add_bad_rows(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     for path in options.data:
         loaded = read_scores(path, models, recipe.drop_where)
         refuse_other_data(recipe, path.name, loaded.sha256)
-        tell_dropped(path, loaded)
+        tell_dropped(path, loaded, options.bad_rows)
         table = loaded.table
         if hold_out is not None:
             keep = np.array([i for i, prompt in enumerate(table.prompts) if fold(prompt) != hold_out], dtype=np.int64)
@@ -63,18 +68,23 @@ def run(options: argparse.Namespace) -> int:
         tables.append(table)
         sources.append(Source(path.name, loaded.sha256, recipe.licences.get(path.name, "not stated"), len(table)))
     everything = joined(tables)
-    unseen = read_scores(options.evaluate, models, recipe.drop_where).table if options.evaluate else None
-    if unseen is not None:
+    unseen = None
+    if options.evaluate:
+        loaded = read_scores(options.evaluate, models, recipe.drop_where)
+        tell_dropped(options.evaluate, loaded, options.bad_rows)
+        unseen = loaded.table
         refuse_leak(everything.prompts, unseen.prompts, options.evaluate.name)
     trained = train(recipe, everything, sources, print, embedders(options.embedder))
     card = save(options.out, trained.card, trained.router.arrays())
     size = sum(f.stat().st_size for f in options.out.iterdir() if f.is_file())
     print(f"wrote {options.out}: {card.kind} {card.short_id}, {size / 1e6:.2f} MB")
     print(f"it {trained.router.weakness}")
+    if everything.chats is not None and not trained.router.reads_conversation:
+        print(f"{card.kind} reads the newest question alone: turns, context, system prompts, tools and limits were not used")
     for name, value in card.metrics.get("cross_fit", {}).items():
         print(f"  {name}: {value}")
     if unseen is not None:
-        quality = trained.router.quality(unseen.prompts)
+        quality = answers(trained.router, unseen)
         print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, unseen)))
     return 0
 
@@ -89,11 +99,31 @@ def refuse_other_data(recipe: Recipe, name: str, sha256: str) -> None:
         raise DataError(f"{name} has sha256 {sha256}, the recipe names {wanted}; give that data, or a recipe without 'sha256'")
 
 
-def tell_dropped(path: Path, loaded: Loaded) -> None:
-    """Print how many rows were left out for which reason, and where the first of each stands."""
+def add_bad_rows(parser: argparse.ArgumentParser) -> None:
+    """Declare where rows that are left out can be listed."""
+    parser.add_argument("--bad-rows", type=Path, help="CSV file to list every row in that was left out: file, line, reason")
+
+
+def tell_dropped(path: Path, loaded: Loaded, bad_rows: Path | None) -> None:
+    """Print how many rows were left out for which reason and on which lines; add each of them to `bad_rows`."""
     for why, rows in loaded.dropped().items():
-        first = next(row.line for row in loaded.bad if row.reason == why)
-        print(f"{path.name}: left out {rows} rows: {why} (first: line {first})")
+        found = spans([row.line for row in loaded.bad if row.reason == why])
+        more = ", ... (--bad-rows FILE lists them all)" if len(found) > SPANS_MAX else ""
+        print(f"{path.name}: left out {rows} rows: {why} (lines {', '.join(found[:SPANS_MAX])}{more})")
+    if bad_rows is not None:
+        with bad_rows.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows((path.name, row.line, row.reason) for row in loaded.bad)
+
+
+def spans(lines: Sequence[int]) -> list[str]:
+    """Return ascending line numbers as text, neighbours as `first-last`."""
+    found: list[list[int]] = []
+    for line in lines:
+        if found and line == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], line]
+        else:
+            found.append([line])
+    return ["-".join(map(str, span)) for span in found]
 
 
 def embedders(spec: str | None) -> dict[str, Embedder]:

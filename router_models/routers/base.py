@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import Calibration, Knots, ManyCalibration, ManyQualities, PairCalibration, PairQualities
+from router_models.conversation import Conversation
 from router_models.embedding import Embedders
 from router_models.table import ScoreTable
 
@@ -40,15 +41,22 @@ class FamilyRouter(ABC):
     def combine(self, signals: tuple[float, ...]) -> tuple[float, ...]:
         """Turn signals into the quality of each model, in [0, 1]."""
 
-    def quality_one(self, prompt: str) -> tuple[float, ...]:
+    @property
+    def reads_conversation(self) -> bool:
+        """Whether facts of the conversation move the answers; most of the family reads the text alone."""
+        return False
+
+    def quality_one(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
         """Return the quality of each model for one prompt, Python floats in [0, 1]."""
         return self.combine(self.signals(prompt))
 
-    def quality(self, prompts: Sequence[str]) -> Floats:
+    def quality(self, prompts: Sequence[str], conversations: Sequence[Conversation] | None = None) -> Floats:
         """Return qualities, float64, shape (len(prompts), len(models))."""
         if not prompts:
             return np.empty((0, len(self.models)), dtype=np.float64)
-        return np.array([self.quality_one(prompt) for prompt in prompts], dtype=np.float64)
+        if conversations is None or not self.reads_conversation:
+            return np.array([self.quality_one(prompt) for prompt in prompts], dtype=np.float64)
+        return np.array([self.quality_one(p, c) for p, c in zip(prompts, conversations, strict=True)], dtype=np.float64)
 
     def is_out_of_domain(self, prompt: str) -> bool:
         """Tell whether the prompt is unlike the training data; routers that cannot tell say no."""

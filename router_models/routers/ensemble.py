@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -85,11 +86,12 @@ class EnsembleFitter:
     """Prepares every member once."""
 
     def __init__(self, data: ScoreTable, options: Mapping[str, Any], embedders: Embedders) -> None:
-        """Read the options: members, a list of {kind, weight, options}."""
+        """Read the options: members, a list of {kind, weight, options}; members see the text alone, as they will when serving."""
         check_options("ensemble", options, ["members"])
         members = options.get("members", DEFAULT)
         if unknown := sorted({str(m["kind"]) for m in members} - set(MEMBERS)):
             raise ValueError(f"unknown members {unknown} of ensemble; it knows {sorted(MEMBERS)}")
+        data = replace(data, chats=None)
         self.data, self.weights = data, [float(m.get("weight", 1.0)) for m in members]
         self.fitters = [MEMBERS[m["kind"]][1](data, m.get("options", {}), embedders) for m in members]
 

@@ -1,13 +1,15 @@
 """`logistic`: one logistic regression per language model over hashed byte n-grams and surface counts; the default.
 
 For each model m, z_m = table_m[buckets].sum() / sqrt(window bytes + 1) + weights_m . surface + intercept_m, and sigmoid(z_m) estimates
-P(answer is good). The routing score of two models is sigmoid(z_strong) - sigmoid(z_weak); knots turn it into win rate, gain and both
-qualities, as `calibration` says. A prompt whose surface counts are unlike all training prompts (`novelty`), or whose score lies beyond
-nearly all scores of held-out training prompts, is answered by prompt length instead, on the same win rate scale.
+P(answer is good). Trained on conversations, z_m has one more term, weights_m . facts (`conversation`); trained on lone questions it has
+none, and what surrounds a question is ignored. The routing score of two models is sigmoid(z_strong) - sigmoid(z_weak); knots turn it into
+win rate, gain and both qualities, as `calibration` says. A prompt whose surface counts are unlike all training prompts (`novelty`), or
+whose score lies beyond nearly all scores of held-out training prompts, is answered by prompt length instead, on the same win rate scale.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_models.calibration import Calibration, PairCalibration, PairQualities, calibrate, fit_pair
+from router_models.conversation import ALONE, FACTS, Chat, Conversation, facts
 from router_models.embedding import Embedders
 from router_models.features import SURFACE, FeatureSpec, Featurizer
 from router_models.novelty import Novelty, fit_novelty
@@ -36,6 +39,8 @@ ADAPT_PARTS = 5
 ADAPT_STRENGTH = 0.1
 """scikit-learn's C for the mixture of old heads; inputs are standardised, and a few hundred labels carry few parameters."""
 WEIGHTS = ("table", "surface", "intercept")
+AROUND = "conversation"
+"""Array of weights of conversation facts; stored only where training had conversations."""
 
 
 class LogisticRouter(CalibratedRouter):
@@ -58,7 +63,8 @@ class LogisticRouter(CalibratedRouter):
         """Take the weights.
 
         Args:
-            weights: table (m, buckets), weight of one occurrence of a bucket; surface (m, len(SURFACE)); intercept (m,).
+            weights: table (m, buckets), weight of one occurrence of a bucket; surface (m, len(SURFACE)); intercept (m,); and, where it was
+                trained on conversations, conversation (m, len(FACTS)).
             novelty: decides which prompts are out of domain.
             fallback: knots over log(1 + characters) for those; None with other than two models.
             level: mean score of each model, what is left to say of an out-of-domain prompt.
@@ -70,12 +76,16 @@ class LogisticRouter(CalibratedRouter):
         table, surface, intercept = (weights[name] for name in WEIGHTS)
         if table.shape != (m, spec.buckets) or surface.shape != (m, len(SURFACE)) or intercept.shape != (m,):
             raise ValueError(f"weights have shapes {table.shape}, {surface.shape}, {intercept.shape} for {m} models")
+        around = weights.get(AROUND)
+        if around is not None and around.shape != (m, len(FACTS)):
+            raise ValueError(f"weights of conversation facts have shape {around.shape} for {m} models")
         if len(level) != m or (fallback is None) != (m != 2) or len(novelty.mean) != len(SURFACE):
             raise ValueError("fallback does not fit the models")
         if not score_range[0] < score_range[1]:
             raise ValueError(f"score range {score_range} is empty")
         self._low, self._high = score_range
-        self._stored = {name: weights[name] for name in WEIGHTS}
+        self._stored = {name: weights[name] for name in (*WEIGHTS, AROUND) if name in weights}
+        self._around = around.astype(np.float64) if around is not None else None
         self._features = Featurizer(spec)
         self._table = np.ascontiguousarray(table, dtype=np.float64)
         # Heads and novelty read the same surface counts: one matrix product for both, one vector of constants.
@@ -86,11 +96,20 @@ class LogisticRouter(CalibratedRouter):
         self._by_length = PairQualities(fallback) if fallback is not None else None
         self._mean_level = sum(level) / m
 
-    def logits(self, prompt: str) -> list[float]:
-        """Return z_m of each model, before the link."""
-        return self._answer(prompt)[0]
+    @property
+    def reads_conversation(self) -> bool:
+        """Whether it was trained on conversations."""
+        return self._around is not None
 
-    def _answer(self, prompt: str) -> tuple[list[float], bool]:
+    def logits(self, prompt: str, conversation: Conversation | None = None) -> list[float]:
+        """Return z_m of each model, before the link."""
+        return self._answer(prompt, conversation)[0]
+
+    def quality_one(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
+        """Return the quality of each model for one prompt and what surrounds it."""
+        return self.combine(self.signals(prompt, conversation))
+
+    def _answer(self, prompt: str, conversation: Conversation | None) -> tuple[list[float], bool]:
         """Return the logits, and whether the surface counts are unlike the training prompts'."""
         features = self._features
         window = features.window(prompt)
@@ -100,13 +119,15 @@ class LogisticRouter(CalibratedRouter):
         z = self._table.take(features.buckets(window).ravel(), axis=1).sum(axis=1)
         z *= 1.0 / math.sqrt(len(window) + 1)
         z += dense[:m]
+        if self._around is not None and conversation is not None:
+            z += self._around.dot(facts(conversation, prompt))
         white = dense[m:]
         values: list[float] = z.tolist()
         return values, bool(white.dot(white) > self._limit_squared)
 
-    def signals(self, prompt: str) -> tuple[float, ...]:
+    def signals(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
         """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
-        z, novel = self._answer(prompt)
+        z, novel = self._answer(prompt, conversation)
         raw = tuple(map(self.link, z))
         novel = novel or not self._low <= raw[0] - raw[-1] <= self._high
         return (*raw, math.log1p(len(prompt)), float(novel))
@@ -123,7 +144,9 @@ class LogisticRouter(CalibratedRouter):
             return super().combine(tuple(raw))
         return self._by_length(log_characters, self._mean_level) if self._by_length is not None else self._level
 
-    def adapted(self, prompts: Sequence[str], scores: Floats, models: tuple[str, ...] | None = None) -> LogisticRouter:
+    def adapted(
+        self, prompts: Sequence[str], scores: Floats, models: tuple[str, ...] | None = None, chats: Sequence[Chat] | None = None
+    ) -> LogisticRouter:
         """Return a router for other traffic, learned from a few hundred labelled prompts of it and this one's weights.
 
         New knots are not enough: on other traffic the old score may rank prompts the wrong way round, which no increasing map can mend.
@@ -133,12 +156,14 @@ class LogisticRouter(CalibratedRouter):
         Args:
             scores: shape (len(prompts), models), in [0, 1].
             models: names of the models that were scored, when they are others; as many as there were.
+            chats: what surrounds the prompts; read only by a router that was trained on conversations.
         """
         features = self._features
         windows = [features.window(prompt) for prompt in prompts]
         surface = np.array([features.surface(prompt, window) for prompt, window in zip(prompts, windows)])
         column = SURFACE.index("log_characters")
-        inputs = np.column_stack([np.array([self.logits(prompt) for prompt in prompts]), surface[:, column]])
+        logits = [self.logits(prompt, chat) for prompt, chat in zip(prompts, chats or [ALONE] * len(prompts), strict=True)]
+        inputs = np.column_stack([np.array(logits), surface[:, column]])
         rows, m = np.arange(len(prompts)), len(self.models)
         raw = np.empty((len(prompts), m))
         for part in range(ADAPT_PARTS):
@@ -153,6 +178,7 @@ class LogisticRouter(CalibratedRouter):
             "table": (mix[:, :m] @ old["table"]).astype(np.float32),
             "surface": mix[:, :m] @ old["surface"] + added,
             "intercept": mix[:, :m] @ old["intercept"] + bias,
+            **({AROUND: mix[:, :m] @ old[AROUND]} if AROUND in old else {}),
         }
         knots = calibrate(scores, scores)
         fallback = knots if isinstance(knots, PairCalibration) else None
@@ -185,8 +211,8 @@ class LogisticRouter(CalibratedRouter):
         """Tell whether surface counts or score lie beyond what training prompts had."""
         return self.signals(prompt)[-1] == 1.0
 
-    def parts(self, prompt: str) -> list[tuple[str, Floats]]:
-        """Return what moved each model's logit: (n-gram or surface name, contribution per model), strongest difference first."""
+    def parts(self, prompt: str, conversation: Conversation | None = None) -> list[tuple[str, Floats]]:
+        """Return what moved each model's logit: (n-gram, surface or fact name, contribution per model), strongest difference first."""
         features = self._features
         window = features.window(prompt)
         scale = 1.0 / math.sqrt(len(window) + 1)
@@ -198,6 +224,8 @@ class LogisticRouter(CalibratedRouter):
                 found[f"{gram!r}"] = found.get(f"{gram!r}", np.zeros(len(self.models))) + self._table[:, bucket] * scale
         for name, value, weight in zip(SURFACE, features.surface(prompt, window), self._dense[: len(self.models)].T):
             found[name] = weight * value
+        if self._around is not None and conversation is not None:
+            found |= {name: weight * value for name, value, weight in zip(FACTS, facts(conversation, prompt), self._around.T)}
         return sorted(found.items(), key=lambda item: -abs(float(item[1][0] - item[1][-1])))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -211,14 +239,15 @@ class LogisticRouter(CalibratedRouter):
         return {**super().options(), **own, "score_range": [self._low, self._high]}
 
     def feature_hash(self) -> str:
-        """Return the digest of the feature spec."""
-        return self._features.spec.digest()
+        """Return the digest of the feature spec, and of the facts where they have weights."""
+        digest = self._features.spec.digest()
+        return digest if self._around is None else hashlib.sha256(f"{digest} {FACTS}".encode()).hexdigest()
 
     @classmethod
     def restore(cls, models: tuple[str, ...], options: Mapping[str, Any], arrays: Arrays, embedders: Embedders) -> Self:
         """Build from stored weights."""
         novelty = Novelty(arrays["novelty_mean"], arrays["novelty_whiten"], float(arrays["novelty_limit"][0]))
-        if set(arrays) != {*WEIGHTS, *novelty.arrays()}:
+        if set(arrays) - {AROUND} != {*WEIGHTS, *novelty.arrays()}:
             raise ValueError(f"arrays are {sorted(arrays)}")
         fallback = PairCalibration.from_json(options["fallback"]) if options["fallback"] is not None else None
         spec, calibration = FeatureSpec.from_options(options["features"]), stored_calibration(models, options)
@@ -249,17 +278,21 @@ class LogisticFitter:
         self._surface_scale = float(options.get("surface_scale", 0.075))
         self._idf = bool(options.get("idf", True))
         self.grams, self.surface = design(self.spec, data.prompts)
+        self.facts: Floats | None = None
+        if data.chats is not None and any(chat != ALONE for chat in data.chats):
+            self.facts = np.array([facts(chat, prompt) for chat, prompt in zip(data.chats, data.prompts)])
 
     def fit(self, rows: Rows) -> LogisticFit:
         """Fit every head on `rows`."""
         from router_models.design import idf
 
-        grams, surface = self.grams[rows], self.surface[rows]
+        grams = self.grams[rows]
         weight = idf(grams) if self._idf else np.ones(self.spec.buckets)
         weighted = grams.multiply(weight).tocsr()
         # Unit mean row norm, so that regularisation means the same for every choice of orders.
         weight = weight / max(float(np.sqrt(weighted.multiply(weighted).sum(axis=1)).mean()), 1e-12)
-        fit = LogisticFit(self, rows, weight, surface.mean(axis=0), self._surface_scale / (surface.std(axis=0) + 1e-3))
+        numbers = self.numbers(rows)
+        fit = LogisticFit(self, rows, weight, numbers.mean(axis=0), self._surface_scale / (numbers.std(axis=0) + 1e-3))
         inputs = fit.inputs(rows)
         weights = self.data.weights[rows] if self.data.weights is not None else np.ones(len(rows))
         fit.heads = [self.head(inputs, self.data.scores[rows, m], weights) for m in range(len(self.data.models))]
@@ -270,6 +303,10 @@ class LogisticFitter:
             buckets = head.coef_[0, : self.spec.buckets]
             buckets[used] = (buckets[used] * weight[used]).astype(np.float32) / weight[used]
         return fit
+
+    def numbers(self, rows: Rows) -> Floats:
+        """Return the surface counts of rows, followed by conversation facts where there are any."""
+        return self.surface[rows] if self.facts is None else np.hstack([self.surface[rows], self.facts[rows]])
 
     def head(self, inputs: Any, target: Floats, weights: Floats) -> Any:
         """Fit one head; a target between 0 and 1 counts as that much of a success and the rest of a failure."""
@@ -295,7 +332,7 @@ class LogisticFit:
         Args:
             rows: what was trained on.
             weight: what n-gram counts are multiplied by, shape (buckets,).
-            mean, scale: what surface counts are shifted and multiplied by, shape (len(SURFACE),).
+            mean, scale: what surface counts and conversation facts are shifted and multiplied by, shape (len(SURFACE) [+ len(FACTS)],).
         """
         self.heads: list[Any] = []
         self._fitter, self._weight, self._mean, self._scale = fitter, weight, mean, scale
@@ -305,16 +342,18 @@ class LogisticFit:
         """Return the CSR matrix that the heads see, for the given rows."""
         from scipy import sparse
 
-        surface = (self._fitter.surface[rows] - self._mean) * self._scale
-        return sparse.hstack([self._fitter.grams[rows].multiply(self._weight), sparse.csr_matrix(surface)]).tocsr()
+        numbers = (self._fitter.numbers(rows) - self._mean) * self._scale
+        return sparse.hstack([self._fitter.grams[rows].multiply(self._weight), sparse.csr_matrix(numbers)]).tocsr()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return table, surface weights and intercepts for inputs as the featurizer makes them."""
         buckets = self._fitter.spec.buckets
         coefficients = np.vstack([head.coef_[0] for head in self.heads])
-        surface = coefficients[:, buckets:] * self._scale
-        intercept = np.array([float(np.ravel(head.intercept_)[0]) for head in self.heads]) - surface @ self._mean
-        return {"table": (coefficients[:, :buckets] * self._weight).astype(np.float32), "surface": surface, "intercept": intercept}
+        numbers = coefficients[:, buckets:] * self._scale
+        intercept = np.array([float(np.ravel(head.intercept_)[0]) for head in self.heads]) - numbers @ self._mean
+        table = (coefficients[:, :buckets] * self._weight).astype(np.float32)
+        around = {AROUND: numbers[:, len(SURFACE) :]} if self._fitter.facts is not None else {}
+        return {"table": table, "surface": numbers[:, : len(SURFACE)], "intercept": intercept, **around}
 
     def signals(self, rows: Rows) -> Floats:
         """Return raw qualities, log(1 + characters) and the out-of-domain flag, per row."""

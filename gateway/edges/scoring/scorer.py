@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.domain.catalog import Route
+from gateway.domain.facts import Talk
 from gateway.edges.scoring.share import KNOTS, ShareScorer
 from gateway.ports import Scorer
 from router_models import artifact as artifacts
@@ -42,12 +43,13 @@ class ArtifactScorer:
 
     def __init__(self, name: str, router: Router, fallback: ShareScorer) -> None:
         self.name, self._one, self._fallback = name, router.quality_one, fallback
+        self.reads_talk = router.reads_conversation
         self.errors = 0
 
-    def qualities(self, prompt: str) -> tuple[float, ...]:
+    def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
         """Return q_m per model."""
         try:
-            return self._one(prompt)
+            return self._one(prompt, talk)
         except Exception:
             self.errors += 1
             if self.errors == 1:

@@ -10,6 +10,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.domain.facts import Talk
+
 STRONG_QUALITY, GAIN = 0.8, 0.3
 """Invented levels: only their difference acts, and any other would do, since the price follows the spend."""
 SAMPLE_ROWS = 1000
@@ -20,7 +22,7 @@ SPAN = float(2**32)
 class ShareScorer:
     """Implements ports.Scorer without knowing anything."""
 
-    is_fallback = True
+    is_fallback, reads_talk = True, False
 
     def __init__(self, strong_share: float, models: int, why: str) -> None:
         """Build a scorer.
@@ -34,7 +36,7 @@ class ShareScorer:
         self._share = strong_share
         self._high, self._low = _qualities(models, GAIN), _qualities(models, 0.0)
 
-    def qualities(self, prompt: str) -> tuple[float, ...]:
+    def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
         """Return one of two sets of qualities, the same for the same prompt."""
         draw = int.from_bytes(blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "big") / SPAN
         return self._high if draw < self._share else self._low

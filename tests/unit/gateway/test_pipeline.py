@@ -14,11 +14,14 @@ from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint, RequestFacts
+from gateway.domain.facts import Endpoint, RequestFacts, Talk
 from gateway.edges.clock import SystemClock
-from gateway.pipeline import WHOLE_BYTES_MAX, Pipeline, is_encoded, scored, status_in
+from gateway.edges.scoring.scorer import ArtifactScorer
+from gateway.edges.scoring.share import ShareScorer
+from gateway.pipeline import WHOLE_BYTES_MAX, Pipeline, asked, is_encoded, scored, status_in
 from gateway.ports import Call, ClientGone, UpstreamFailure
 from gateway.wire.request import decode
+from router_models.artifact import builtin
 
 STANDARD = TrafficClass("standard", 1.0, 5.0, 0)
 BODY = b'{"model":"auto","messages":[{"role":"user","content":"tell me about it, please"}]%b}'
@@ -433,10 +436,10 @@ async def test_what_never_became_a_request_is_counted_and_told():
 
 def test_candidates_are_scored_by_their_route_or_by_one_that_knows_them_all():
     class Scorer:
-        name, is_fallback = "s", False
+        name, is_fallback, reads_talk = "s", False, False
 
-        def qualities(self, prompt: str) -> tuple[float, ...]:
-            assert prompt == "tell me about it, please"
+        def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
+            assert prompt == "tell me about it, please" and talk == (Talk(tokens_max=decoded.tokens_max) if self.reads_talk else None)
             return (0.9, 0.4)
 
     world = World(Script(), models=2)
@@ -449,6 +452,38 @@ def test_candidates_are_scored_by_their_route_or_by_one_that_knows_them_all():
     assert scored(runtime, facts, decoded) == (0.4, 0.9)
     facts.candidates = facts.candidates[:1]  # type: ignore[misc]
     assert scored(runtime, facts, decoded) is None
+
+
+def test_a_scorer_that_reads_conversations_is_told_what_surrounds_the_question():
+    class Scorer:
+        name, is_fallback, reads_talk = "s", False, True
+
+        def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
+            assert (prompt, talk) == ("why?", Talk(turns=2, context_characters=5, system_characters=4, has_tools=True, tokens_max=9))
+            return (0.9, 0.4)
+
+    said = [("system", "rule"), ("user", "how?"), ("assistant", "!"), ("user", "why?")]
+    body = {"model": "auto", "max_tokens": 9, "tools": [{}], "messages": [{"role": r, "content": c} for r, c in said]}
+    assert asked(Scorer(), decode(Endpoint.CHAT, json.dumps(body).encode())) == (0.9, 0.4)
+
+
+def test_the_builtin_router_answers_a_conversation_by_its_newest_question_alone():
+    scorer = ArtifactScorer("builtin", builtin().router, ShareScorer(0.3, 2, ""))
+    assert not scorer.reads_talk
+    question = {"role": "user", "content": "Which bone is the longest?\nA. femur\nB. tibia\nC. ulna\nD. rib\nAnswer:"}
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+    long = {"role": "system", "content": "def f(xs):\n    return sorted(xs)\n" * 400}
+    alone = asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", "messages": [question]}).encode()))
+    for around in (
+        {"messages": [long, question]},
+        {"messages": [long, {"role": "user", "content": "hello"}, {"role": "assistant", "content": "x" * 9000}, question]},
+        {"messages": [question, {"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "[1, 2]" * 99}]},
+        {"messages": [question, image]},
+        {"messages": [question], "tools": [{"type": "function"}], "max_tokens": 1},
+    ):
+        assert asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", **around}).encode())) == alone
+    # No text at all is a defined question as well: that of the empty prompt.
+    assert asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", "messages": [image]}).encode())) == scorer.qualities("")
 
 
 @pytest.mark.parametrize(

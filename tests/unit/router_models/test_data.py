@@ -3,11 +3,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from router_models.data import BadRow, DataError, model_names, read_prompts, read_scores, refuse_leak
+from router_models.conversation import ALONE, Chat
+from router_models.data import BadRow, DataError, model_names, read_requests, read_scores, refuse_leak
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": "a", "group": "x", "bad": False, "score.s": 1.0, "score.w": 0.0},
@@ -51,7 +53,7 @@ def test_what_is_left_out_is_reported_with_line_and_reason(file: Path):
 
 
 def test_prompts_alone_keep_the_row_order(file: Path):
-    assert read_prompts(file) == ["a", "b", "c", "d"]
+    assert read_requests(file) == (["a", "b", "c", "d"], [ALONE] * 4)
     assert model_names(file) == ["s", "w"]
 
 
@@ -77,6 +79,30 @@ def test_a_missing_model_is_answered_with_the_models_there_are(file: Path):
 def test_a_bad_row_is_left_out_and_said_so(tmp_path: Path, change: dict[str, Any], reason: str):
     loaded = read_scores(write(tmp_path / "d.jsonl", [ROWS[0], {**ROWS[1], **change}]), ["s", "w"])
     assert len(loaded.table) == 1 and loaded.bad == (BadRow(2, reason),)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+def test_the_body_of_a_chat_call_may_stand_in_for_the_prompt(tmp_path: Path, suffix: str):
+    messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "why?"}]
+    asked: dict[str, Any] = {"messages": messages, "tools": [{"type": "function"}], "max_tokens": 20}
+    alone: dict[str, Any] = {"messages": messages[1:], "tools": None, "max_tokens": None}
+    if suffix == "csv":  # no lists there: JSON text, its quotes doubled
+        asked, alone = ({key: '"' + json.dumps(row[key]).replace('"', '""') + '"' for key in row} for row in (asked, alone))
+    file = write(tmp_path / f"d.{suffix}", [{**row, "score.s": 1.0, "score.w": 0.0} for row in (asked, alone)])
+    table = read_scores(file, ["s", "w"]).table
+    assert list(table.prompts) == ["why?", "why?"] and table.chats == [Chat(1, 0, len("be brief"), True, 20), ALONE]
+    assert read_requests(file) == (["why?", "why?"], table.chats)
+    assert table.take(np.array([1])).chats == [ALONE]
+
+
+def test_lone_questions_have_no_facts_and_broken_messages_are_a_bad_row(tmp_path: Path):
+    rows = [{"messages": m, "score.s": 1, "score.w": 0} for m in ([{"role": "user", "content": "q"}], "not JSON", [1], None)]
+    loaded = read_scores(write(tmp_path / "d.jsonl", rows), ["s", "w"])
+    assert loaded.table.chats is None and [row.line for row in loaded.bad] == [2, 3, 4]
+    assert (
+        loaded.bad[1].reason == "messages cannot be read (messages is not a list of objects)"
+        and loaded.bad[2].reason == "prompt is missing"
+    )
 
 
 def test_preference_pairs_become_scores_of_one_and_zero_and_halves(tmp_path: Path):

@@ -1,12 +1,15 @@
 import hashlib
+import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from router_models.__main__ import main
 from router_models.artifact import load
+from router_models.conversation import Chat
 from router_models.table import ScoreTable
 
 
@@ -86,3 +89,45 @@ def test_a_recipe_that_names_its_data_refuses_other_data(file: Path, tmp_path: P
     assert "the recipe names aaa" in capsys.readouterr().err and not (tmp_path / "o").exists()
     recipe.write_text(f"kind: length\nsha256:\n  d.parquet: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
     assert main(["train", "--config", str(recipe), *common]) == 0
+
+
+def test_every_row_that_is_left_out_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    good = [f"question {'y' * (i % 9)} {i},{i % 2},{i % 3 == 0:d}" for i in range(90)]
+    bad = [f"bad {i},,1" for i in range(50)]
+    rows = [line for pair in zip(good, bad) for line in pair] + good[50:] + ["far,2,1", "off,3,1"]
+    (tmp_path / "d.csv").write_text("prompt,score.s,score.w\n" + "\n".join(rows) + "\n")
+    common = ["train", "--kind", "length", "--data", str(tmp_path / "d.csv"), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
+    assert main([*common, "--bad-rows", str(tmp_path / "bad.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "left out 50 rows: a score is missing (lines 3, 5, 7," in printed and "--bad-rows FILE lists them all" in printed
+    assert "left out 2 rows: a score lies outside 0..1 (lines 142-143)" in printed
+    listed = (tmp_path / "bad.csv").read_text().splitlines()
+    assert len(listed) == 52 and listed[49] == "d.csv,101,a score is missing" and listed[51] == "d.csv,143,a score lies outside 0..1"
+
+
+def test_conversations_train_a_router_that_reads_them_and_other_kinds_say_that_they_do_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = []
+    for i in range(200):
+        body: dict[str, object] = {"messages": [{"role": "user", "content": f"question {i % 7} {i}"}], "score.s": 1, "score.w": i % 2}
+        rows.append(json.dumps(body if i % 2 else {**body, "tools": [{"type": "function"}]}))
+    (tmp_path / "d.jsonl").write_text("\n".join(rows) + "\n")
+    common = ["--data", str(tmp_path / "d.jsonl"), "--strong", "s", "--weak", "w", "--out", str(tmp_path / "o")]
+    (tmp_path / "r.yaml").write_text("kind: logistic\noptions: {buckets_log2: 9}\n")
+    assert main(["train", "--config", str(tmp_path / "r.yaml"), *common]) == 0
+    router = load(tmp_path / "o").router
+    with_tools, without = (router.quality_one("question 3 171", Chat(has_tools=has)) for has in (True, False))
+    assert with_tools[0] - with_tools[1] > without[0] - without[1] + 0.3
+    assert main(["score", "--artifact", str(tmp_path / "o"), "--data", str(tmp_path / "d.jsonl"), "--out", str(tmp_path / "s.npy")]) == 0
+    scores = np.load(tmp_path / "s.npy")
+    assert np.median(scores[::2]) > 0.9 > 0.1 > np.median(scores[1::2])
+    assert "newest question alone" not in capsys.readouterr().out
+    assert main(["train", "--kind", "length", *common]) == 0
+    assert "length reads the newest question alone" in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_written_is_one_line_on_stderr(file: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["score", "--data", str(file), "--out", str(file.parent / "nowhere" / "s.npy")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and "nowhere" in error

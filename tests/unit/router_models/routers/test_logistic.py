@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from router_models.calibration import PairCalibration, calibrate
+from router_models.conversation import ALONE, Chat
 from router_models.design import design
 from router_models.features import SURFACE, FeatureSpec
 from router_models.novelty import Novelty
@@ -140,6 +141,41 @@ def test_many_models_get_a_quality_each():
     router = fitted(ScoreTable(("a", "b", "c"), prompts, [""] * 300, scores))
     red, blue = router.quality(["red 7", "blue 7"])
     assert red[0] > 0.7 > 0.3 > red[2] and blue[2] > 0.7 > 0.3 > blue[0] and router.gain_knots() == ()
+
+
+def conversations(table: ScoreTable) -> ScoreTable:
+    """The same prompts; with tools the weak model always fails and without it never does, whatever the words."""
+    rng = np.random.default_rng(4)
+    tools = rng.uniform(size=len(table)) < 0.5
+    chats = [Chat(turns=int(rng.integers(1, 5)), context_characters=int(rng.integers(0, 500)), has_tools=bool(t)) for t in tools]
+    return ScoreTable(table.models, table.prompts, table.groups, np.column_stack([np.full(len(table), 0.9), 1.0 - tools]), chats=chats)
+
+
+def test_a_router_trained_on_conversations_reads_what_surrounds_the_question(table: ScoreTable):
+    data = conversations(table)
+    router, chats = fitted(data), data.chats
+    assert router.reads_conversation and chats is not None
+    quality = router.quality(data.prompts, chats)
+    gain, tools = quality[:, 0] - quality[:, 1], np.array([chat.has_tools for chat in chats])
+    assert gain[tools].mean() > gain[~tools].mean() + 0.5
+    assert [tuple(row) for row in quality.tolist()] == [router.quality_one(p, c) for p, c in zip(data.prompts, chats)]
+    rows = np.arange(len(data))
+    fit = LogisticFitter(data, OPTIONS, {}).fit(rows)
+    served = np.array([fit.router(fit.signals(rows), rows).logits(p, c) for p, c in zip(data.prompts, chats)])
+    assert np.abs(served - np.column_stack([head.decision_function(fit.inputs(rows)) for head in fit.heads])).max() <= 1e-9
+    again = LogisticRouter.restore(router.models, router.options(), router.arrays(), {})
+    assert np.array_equal(again.quality(data.prompts, chats), quality)
+    assert router.quality_one("a lone question") == router.quality_one("a lone question", ALONE)
+    parts = router.parts(data.prompts[0], chats[0])
+    assert sum(p for _, p in parts) + router.arrays()["intercept"] == pytest.approx(router.logits(data.prompts[0], chats[0]))
+    adapted = router.adapted(data.prompts, data.scores, None, chats)
+    assert adapted.reads_conversation and adapted.feature_hash() == router.feature_hash() != fitted(table).feature_hash()
+
+
+def test_a_router_trained_on_lone_questions_ignores_what_surrounds_one(table: ScoreTable):
+    router = fitted(ScoreTable(table.models, table.prompts, table.groups, table.scores, chats=[ALONE] * len(table)))
+    assert not router.reads_conversation and "conversation" not in router.arrays()
+    assert router.quality_one("why?", Chat(9, 9000, 9000, True, 1)) == router.quality_one("why?") == fitted(table).quality_one("why?")
 
 
 def test_a_model_that_is_always_right_can_be_fitted():

@@ -64,12 +64,12 @@ def test_the_constant_router_says_the_same_for_every_prompt():
 
 def test_a_router_that_raises_is_counted_and_answered_for():
     class Broken:
-        models = ("strong", "weak")
+        models, reads_conversation = ("strong", "weak"), False
 
-        def quality(self, prompts):
+        def quality(self, prompts, conversations=None):
             raise RuntimeError
 
-        def quality_one(self, prompt):
+        def quality_one(self, prompt, conversation=None):
             raise RuntimeError
 
     fallback = ShareScorer(1.0, 2, "")
