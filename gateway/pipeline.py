@@ -42,6 +42,7 @@ from gateway.wire.aggregate import Aggregate
 from gateway.wire.chunk import is_error, is_usage_only
 from gateway.wire.headers import DebugTrace, Trace, forwarded, own, returned
 from gateway.wire.meter import Meter, Used
+from gateway.wire.pace import Pace
 from gateway.wire.refusal import Refusal, refusal, terminal_event, upstream_body
 from gateway.wire.request import Decoded, splice
 from gateway.wire.sse import SseEvent, SseReader, first_event, is_done, plain_events
@@ -253,7 +254,7 @@ class Walk:
 
     __slots__ = (
         "_answering", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_settled", "_meter", "_overhead_s",
-        "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
+        "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -275,6 +276,8 @@ class Walk:
         self.ticket: Ticket | None = None
         self._forwarded: list[tuple[str, str]] | None = None
         self._meter = Meter()
+        self._pace: Pace | None = None
+        """Watches a stream of which some SLO expects a pace."""
         self._answering: Placed | None = None
         """Where the attempt now under way was sent; None between attempts."""
         self._is_open = False
@@ -330,7 +333,7 @@ class Walk:
         if self._forwarded is None:
             self._forwarded = forwarded(self.headers, facts.request_id)
         else:
-            self._meter = Meter()
+            self._meter, self._pace = Meter(), None
         body = splice(decoded, placed.backend.model, include_usage=facts.endpoint is not Endpoint.EMBEDDINGS)
         now_s = pipeline.clock.now_s()
         if self._overhead_s is None:
@@ -434,6 +437,7 @@ class Walk:
             await self._pass_opaque(answer)
             return
         reader, meter, clock = SseReader(), self._meter, self._pipeline.clock
+        pace = self._pace = self._paced()
         is_injected = not self.decoded.wants_usage
         headers = returned(answer.headers, False)
         held: list[bytes] = []
@@ -470,8 +474,19 @@ class Walk:
                     continue
                 await self._open(answer.status, headers)
                 raw = b"".join(held)
+            if pace is not None:
+                pace.saw(clock.now_s(), meter.content_bytes)
             await self.client.write(raw)
+            if pace is not None:
+                pace.wrote(clock.now_s())
         await self._end_stream(answer, reader.finish(), headers, held)
+
+    def _paced(self) -> Pace | None:
+        timelines = self.dispatcher.promise(self.facts.route).timelines
+        if not timelines or self._answering is None:
+            return None
+        ratio = self.dispatcher.state.tokens.completion(self._answering.model.name, MEGABYTE) / MEGABYTE
+        return Pace(timelines, self.facts.arrived_s, ratio)
 
     async def _end_stream(self, answer: Answer, last: list[SseEvent], headers: Headers, held: list[bytes]) -> None:
         """Take what was left without its last blank line, and end the client's stream if this was a whole answer.
@@ -586,7 +601,10 @@ class Walk:
         facts, placed, first_s = self.facts, self._answering, self._first_s
         if reason is Reason.UPSTREAM_REFUSED:
             placed = None  # a refusal bills nothing
-        elapsed_s = self._pipeline.clock.now_s() - facts.arrived_s
+        now_s, pace = self._pipeline.clock.now_s(), self._pace
+        elapsed_s = now_s - facts.arrived_s
+        if pace is not None and reason is not Reason.SERVED:
+            pace.ended(now_s)
         used = self._used(placed.model.name) if placed is not None else NOTHING_USED
         outcome = Outcome(
             reason,
@@ -600,6 +618,8 @@ class Walk:
             attempts=ticket.attempts,
             was_streamed=facts.is_streaming,
             before_deadline=first_s is not None or elapsed_s < facts.klass.ttft_deadline_s,
+            timelines=pace.timelines() if pace is not None else (),
+            stall_s=pace.stall_s if pace is not None else 0.0,
         )
         self._usd = self._pipeline.ended(self.dispatcher, ticket, outcome, self._overhead_s or 0.0)
         if reason is Reason.SERVED and not used.is_estimated and placed is not None:

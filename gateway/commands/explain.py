@@ -22,7 +22,7 @@ from gateway.config.errors import ConfigErrors
 from gateway.config.load import load
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain
-from gateway.core.routing.record import is_same, redecide
+from gateway.core.routing.record import EXPECTATION_FIELDS, is_same, redecide
 from gateway.core.routing.score import RISKS
 from gateway.core.state import State
 from gateway.domain.decision import Shed
@@ -172,7 +172,7 @@ def tried(args: argparse.Namespace) -> int:
         print(f"router {scorer.name}" + (f": {runtime.troubles[route.name]}" if scorer.is_fallback else ""))
     line = {
         "request_id": "(tried)", "route": route.name, "class": klass.name, "class_value": klass.value, "prices_version": prices.version,
-        "expectations": [[e.model, e.quality, e.success, e.late, e.usd, e.completion_tokens] for e in decided.expectations],
+        "expectations": [[getattr(e, f) for f in EXPECTATION_FIELDS] for e in decided.expectations],
         "usable": decided.usable, "choice": choice.model, "why": choice.reason, "scores": choice.scores, "margin": choice.margin,
         "win_rate": choice.win_rate, "threshold": choice.threshold, "prompt_tokens": facts.prompt_tokens,
     }  # fmt: skip

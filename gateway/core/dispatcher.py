@@ -269,6 +269,7 @@ class Dispatcher:
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
+            self._learn_pace(facts.route, model.name, outcome)
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
         entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected)
@@ -336,7 +337,8 @@ class Dispatcher:
             completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
             usd = m.tariff.usd(facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
             listed.append(usd)
-            out.append(Expectation(m.name, quality, health.success, late, usd * factors.get(m.name, 1.0), completion))
+            stall = state.misses.expect(m.name, facts.route) if promise.paces else 0.0
+            out.append(Expectation(m.name, quality, health.success, late, usd * factors.get(m.name, 1.0), completion, stall))
         return tuple(out), tuple(listed)
 
     def _question(self, ticket: Ticket) -> Question:
@@ -495,6 +497,12 @@ class Dispatcher:
         health.settle(ok=True, late=is_late)
         if True in ticket.trial and placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
             health.success = HEALTHY  # The trials were the evidence; a second proof by forced probes would only cost time.
+
+    def _learn_pace(self, route: str, model: str, outcome: Outcome) -> None:
+        """Take in whether a stream kept the timelines of its route."""
+        verdicts = [sli.judge(outcome) for sli in self.promise(route).paces] if outcome.timelines else []
+        if True in verdicts or False in verdicts:
+            self.state.misses.learn(model, route, False in verdicts)
 
     @staticmethod
     def _on_trial(ticket: Ticket) -> list[str]:

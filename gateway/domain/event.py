@@ -10,6 +10,18 @@ NANO = 1_000_000_000
 
 
 @value
+class Timeline:
+    """How the text of one stream came, beside when it was expected."""
+
+    first_token_s: float
+    """Expected seconds to the first token."""
+    tokens_per_s: float
+    """Expected pace."""
+    qoe: float
+    """1: never late; 1 minus mean lateness over mean expected time, 0..1 (`wire/pace.py`)."""
+
+
+@value
 class Outcome:
     """How one request ended, as the client saw it; retries and fallbacks inside count once."""
 
@@ -30,3 +42,7 @@ class Outcome:
     """For a client that left: whether it left before the class's first-token deadline."""
     billed_usd: float | None = None
     """Dollars when the caller knows the bill (a replayed world); None: from the tokens and the tariff."""
+    timelines: tuple[Timeline, ...] = ()
+    """Of a stream with content, one per expected timeline that some SLO asks for."""
+    stall_s: float = 0.0
+    """Longest pause in it, the client's own taken off; 0 when nobody watched."""

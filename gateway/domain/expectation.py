@@ -13,7 +13,9 @@ class Expectation:
     success: float
     """Probability that an attempt succeeds now, 0..1."""
     late: float
-    """Probability that the first token comes later than the ttft SLO allows, 0..1."""
+    """Probability that the first token comes later than the ttft SLO allows a prompt of this length, 0..1."""
     usd: float
     """Expected dollars at list prices, times the learned billed/expected factor."""
     completion_tokens: int
+    stall: float = 0.0
+    """Probability that the answer comes more slowly than its expected timeline, 0..1."""

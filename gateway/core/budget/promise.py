@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slis.ttft import Ttft
 from gateway.core.budget.slo import Slo
 
@@ -18,6 +19,9 @@ class Promise:
     first_tokens: tuple[Ttft, ...] = ()
     only_first_token_s: float | None = None
     """The limit when it does not depend on the prompt; None with bins, or without a ttft SLO."""
+    paces: tuple[Itl, ...] = ()
+    timelines: tuple[tuple[float, float], ...] = ()
+    """Seconds to the first token and tokens per second of every expected timeline, without repeats."""
 
     @property
     def is_binned(self) -> bool:
@@ -37,4 +41,5 @@ def promise_of(slos: Sequence[Slo], route: str) -> Promise:
     first_tokens = tuple([cast(Ttft, s) for s in slis if s.kind == "ttft"])
     is_binned = any(t.options.bins for t in first_tokens)
     limit_s = None if is_binned else min((t.options.at_most for t in first_tokens), default=None)
-    return Promise(first_tokens, limit_s)
+    paces = tuple([cast(Itl, s) for s in slis if s.kind == "itl"])
+    return Promise(first_tokens, limit_s, paces, tuple(dict.fromkeys(p.expected for p in paces)))

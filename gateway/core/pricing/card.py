@@ -51,6 +51,8 @@ class Card:
             return self.billed(factors)
         if kind == "quality":
             return 1.0 - self.quality
+        if kind not in ("availability", "ttft"):  # Not known without a request: how fast text comes, whether a conversation is kept.
+            return np.zeros(self.quality.shape)
         return np.broadcast_to(1.0 - success if kind == "availability" else late, self.quality.shape)
 
     def choose(

@@ -92,7 +92,7 @@ def _probe(q: Question, terms: Terms, ready: list[int], chosen: int, v: float) -
         if m == chosen:
             continue
         e = q.expectations[m]
-        if not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE):
+        if not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE or e.stall > SICK_LATE):
             continue
         if q.draws[1] < terms.probe_share:
             return m

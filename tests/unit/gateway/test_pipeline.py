@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.budget.slis.itl import Itl
+from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, TrafficClass
@@ -245,6 +247,65 @@ async def test_a_whole_answer_is_passed_on_and_booked():
     backend, call = world.upstream.calls[0]
     assert call.path == "/chat/completions" and b'"real-big"' in call.body and ("x-own", "1") in call.headers and backend.id == "big-0"
     assert world.is_clean() and 0 < world.books.overheads[0] < 0.1
+
+
+class Stepped(SystemClock):
+    """Stands still until told."""
+
+    at_s = 1000.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+
+def paced(world: World, *chunks: tuple[float, bytes]) -> Script:
+    """Return a stream whose chunks come at these seconds on the world's clock."""
+    clock = world.clock = world.pipeline.clock = Stepped()
+    begun_s = clock.at_s
+
+    def coming() -> Any:
+        for at_s, chunk in chunks:
+            clock.at_s = begun_s + at_s
+            yield chunk
+
+    return Script(coming(), headers=(("content-type", "text/event-stream"),))  # type: ignore[arg-type]
+
+
+async def test_a_stream_is_held_against_the_pace_that_was_promised():
+    slos = build([SloSpec("pace", "itl", Itl.Options(1.0, 10.0, 2.0), 0.9, 86_400.0)])
+    for second_s, qoe_min, verdict in ((1.2, 0.98, 1), (6.0, 0.0, 0)):
+        world = World()
+        world.dispatcher = Dispatcher(world.catalog, slos, {}, world.state)
+        world.upstream.scripts = [paced(world, (0.5, ROLE), (0.9, WORD), (second_s, WORD), (second_s + 0.1, STOP + DONE))]
+        await world.answered(stream=True)
+        (outcome,) = world.books.outcomes
+        (kept,) = outcome.timelines
+        assert outcome.reason is Reason.SERVED and kept.qoe >= qoe_min and outcome.stall_s == pytest.approx(second_s - 0.9)
+        assert ((slos[0].bad_field, 1) in world.books.entries) == (not verdict) and (slos[0].valid_field, 1) in world.books.entries
+    assert world.state.misses.expect("big", "auto") > 0.04
+
+
+async def test_a_client_that_reads_slowly_spoils_no_pace():
+    world = World()
+    slos = build([SloSpec("pace", "itl", Itl.Options(1.0, 10.0, 2.0), 0.9, 86_400.0)])
+    world.dispatcher = Dispatcher(world.catalog, slos, {}, world.state)
+    world.upstream.scripts = [paced(world, (0.9, WORD), (61.0, WORD), (61.1, WORD + STOP + DONE))]
+
+    class Slow(Client):
+        async def write(self, data: bytes) -> None:
+            await super().write(data)
+            if self.got.count(b"word") == 1:
+                world.clock.at_s += 60.0  # type: ignore[attr-defined]
+
+    await world.ask(Slow(), stream=True)
+    (outcome,) = world.books.outcomes
+    assert outcome.stall_s == pytest.approx(0.1) and outcome.timelines[0].qoe > 0.99
+
+
+async def test_without_such_an_slo_nobody_watches():
+    world = World(stream(WORD, STOP, DONE))
+    await world.answered(stream=True)
+    assert world.books.outcomes[0].timelines == () and world.books.outcomes[0].stall_s == 0.0
 
 
 async def test_the_books_are_closed_before_a_whole_answer_is_written():

@@ -2,6 +2,7 @@
 
 from gateway.core.budget.promise import Promise, promise_of
 from gateway.core.budget.slis.availability import Availability
+from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, SloSpec, build
 
@@ -29,3 +30,16 @@ def test_with_bins_the_limit_is_that_of_the_prompts_length() -> None:
     promise = promise_of(SLOS, "code")
     assert promise.is_binned
     assert [promise.first_token_s(n) for n in (1, 1000, 1001, 4000, 4001)] == [0.5, 0.5, 2.0, 2.0, 2.0]
+
+
+def test_expected_timelines_are_watched_once_each() -> None:
+    fleet, chat, same = Itl.Options(1.0, 10.0, 2.0), Itl.Options(0.5, 20.0, 1.0), Itl.Options(1.0, 10.0, 5.0, 0.8)
+    slos = build(
+        [
+            SloSpec("pace", "itl", fleet, 0.95, DAY_S),
+            SloSpec("pace-loose", "itl", same, 0.99, DAY_S),
+            SloSpec("pace-chat", "itl", chat, 0.95, DAY_S, route="chat"),
+        ]
+    )
+    assert promise_of(slos, "chat").timelines == ((1.0, 10.0), (0.5, 20.0))
+    assert promise_of(slos, "auto").timelines == ((1.0, 10.0),) and len(promise_of(slos, "auto").paces) == 2

@@ -4,7 +4,6 @@ import pytest
 
 from gateway.core.budget.sli import Sli
 from gateway.core.budget.slis.registry import SLIS
-from gateway.core.budget.slis.ttft import Ttft
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
@@ -13,7 +12,8 @@ E = Expectation("m", quality=0.7, success=0.9, late=0.2, usd=0.003, completion_t
 
 
 def built(kind: str) -> Sli:
-    options = Ttft.Options(1.0) if kind == "ttft" else SLIS[kind].Options(*([1.0] if kind == "cost" else []))  # type: ignore[attr-defined]
+    required: dict[str, tuple[float, ...]] = {"ttft": (1.0,), "cost": (1.0,), "itl": (1.0, 10.0, 2.0)}
+    options = SLIS[kind].Options(*required.get(kind, ()))  # type: ignore[attr-defined]
     return SLIS[kind](options)
 
 

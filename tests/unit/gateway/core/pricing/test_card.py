@@ -54,6 +54,11 @@ def test_a_quality_price_pulls_towards_the_better_answer() -> None:
     assert picks(TWO, [("cost", 40.0), ("quality", 1.0)]) == [0, 0, 0, 1]
 
 
+def test_what_only_a_request_can_tell_moves_no_row_of_a_card() -> None:
+    assert picks(TWO, [("itl", 5.0)]) == picks(TWO, [])
+    assert not TWO.risks("itl", HEALTHY, np.ones(2), {}).any() and TWO.risks("ttft", HEALTHY, np.ones(2), {}).all()
+
+
 def test_near_ties_are_split_by_share() -> None:
     """20,000 equal requests whose price is 5 % of the edge away from even."""
     n = 20_000
