@@ -24,7 +24,7 @@ from gateway.core.dispatcher import Booking, Dispatcher, Ticket
 from gateway.domain.catalog import Catalog
 from gateway.domain.decision import Placed, Shed
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.event import Outcome
+from gateway.domain.event import Form, Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.ports import (
     Call,
@@ -40,6 +40,7 @@ from gateway.ports import (
 )
 from gateway.wire.aggregate import Aggregate
 from gateway.wire.chunk import is_error, is_usage_only
+from gateway.wire.form import form_of
 from gateway.wire.headers import DebugTrace, Trace, forwarded, own, returned
 from gateway.wire.meter import Meter, Used
 from gateway.wire.pace import Pace
@@ -253,8 +254,8 @@ class Walk:
     """One request on its way: what is known of it so far, and the attempts to answer it."""
 
     __slots__ = (
-        "_answering", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_settled", "_meter", "_overhead_s",
-        "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
+        "_answering", "_body", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_settled", "_meter",
+        "_overhead_s", "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -276,6 +277,8 @@ class Walk:
         self.ticket: Ticket | None = None
         self._forwarded: list[tuple[str, str]] | None = None
         self._meter = Meter()
+        self._body: bytes | None = None
+        """A whole answer that could be read."""
         self._pace: Pace | None = None
         """Watches a stream of which some SLO expects a pace."""
         self._answering: Placed | None = None
@@ -384,6 +387,7 @@ class Walk:
             if not body.lstrip().startswith(b"{"):
                 raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "the answer is not a JSON object")
             self._meter.see_whole(body)
+            self._body = body
             if not self._meter.has_content and is_error(body):
                 self._judge_error(body)
         await self._send_whole(answer.status, returned(answer.headers, False), body)
@@ -404,7 +408,8 @@ class Walk:
         if not meter.is_done and meter.finish_reason is None:
             raise UpstreamFailure(Reason.UPSTREAM_CUT, "the stream ended without its end")
         headers = [("content-type", "application/json"), *returned(answer.headers, True)]
-        await self._send_whole(answer.status, headers, whole.result())
+        self._body = whole.result()
+        await self._send_whole(answer.status, headers, self._body)
 
     def _add(self, event: SseEvent, whole: Aggregate) -> None:
         data = event.data
@@ -620,10 +625,18 @@ class Walk:
             before_deadline=first_s is not None or elapsed_s < facts.klass.ttft_deadline_s,
             timelines=pace.timelines() if pace is not None else (),
             stall_s=pace.stall_s if pace is not None else 0.0,
+            form=self._form(reason),
         )
         self._usd = self._pipeline.ended(self.dispatcher, ticket, outcome, self._overhead_s or 0.0)
         if reason is Reason.SERVED and not used.is_estimated and placed is not None:
             self.dispatcher.state.tokens.learn_completion(placed.model.name, self._meter.content_bytes, used.completion_tokens)
+
+    def _form(self, reason: Reason) -> Form | None:
+        """Return the form of a served answer that we could read, where some SLO asks for it."""
+        facts, meter = self.facts, self._meter
+        if reason is not Reason.SERVED or not meter.events or facts.endpoint is Endpoint.EMBEDDINGS:
+            return None
+        return form_of(self.decoded, meter, self._body) if self.dispatcher.promise(facts.route).looks_at_form else None
 
     def _used(self, model: str) -> Used:
         ratio = self.dispatcher.state.tokens.completion(model, MEGABYTE) / MEGABYTE

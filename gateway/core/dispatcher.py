@@ -6,11 +6,13 @@ only says who is asked when, and keeps one request's books: what was reserved is
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gateway.core.budget.book import Book
 from gateway.core.budget.promise import Promise, promise_of
+from gateway.core.budget.slis.coherence import SWITCHES_MAX
 from gateway.core.budget.slo import Slo
 from gateway.core.estimate.cost import billed_usd
 from gateway.core.placement.accounts import Attempt
@@ -270,6 +272,8 @@ class Dispatcher:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
             self._learn_pace(facts.route, model.name, outcome)
+            if outcome.reason is Reason.SERVED and _is_conversation(facts, self.promise(facts.route)):
+                outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
         entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected)
@@ -324,6 +328,8 @@ class Dispatcher:
         state, factors, out, listed = self.state, self._prices.factors, [], []
         promise = self.promise(facts.route)
         late_s = promise.first_token_s(facts.prompt_tokens)
+        kept = state.conversations.look(facts.draws[0], facts.turns) if _is_conversation(facts, promise) else None
+        loyal = kept.model if kept is not None and kept.switches >= SWITCHES_MAX else None
         is_whole = len(models) == len(facts.candidates)
         for i, m in enumerate(models):
             at = i if is_whole else facts.candidates.index(m)
@@ -338,7 +344,9 @@ class Dispatcher:
             usd = m.tariff.usd(facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
             listed.append(usd)
             stall = state.misses.expect(m.name, facts.route) if promise.paces else 0.0
-            out.append(Expectation(m.name, quality, health.success, late, usd * factors.get(m.name, 1.0), completion, stall))
+            breaks = 0.0 if loyal is None or m.name == loyal else 1.0
+            usd *= factors.get(m.name, 1.0)
+            out.append(Expectation(m.name, quality, health.success, late, usd, completion, stall, breaks))
         return tuple(out), tuple(listed)
 
     def _question(self, ticket: Ticket) -> Question:
@@ -546,6 +554,11 @@ class Dispatcher:
             outcome.total_s, ticket.queued_s, outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens, usd,
             outcome.is_estimated,
         )  # fmt: skip
+
+
+def _is_conversation(facts: RequestFacts, promise: Promise) -> bool:
+    """Return whether the turns of this request's conversation are ours to keep together; who names a model chooses for itself."""
+    return promise.keeps_conversations and facts.named is None
 
 
 def _index(expectations: Sequence[Expectation], model: str) -> int:

@@ -8,6 +8,7 @@ from gateway.core.estimate.misses import Misses
 from gateway.core.estimate.tokens import Tokens
 from gateway.core.placement.accounts import PlacementState
 from gateway.core.pricing.sample import Sample
+from gateway.core.routing.conversation import Conversations
 from gateway.core.scheduling.retry import RetryBudget
 from gateway.core.scheduling.schedule import Schedule
 from gateway.core.tenants.limits import LimitState
@@ -22,6 +23,7 @@ class State:
         self.tokens = Tokens()
         self.lengths = Lengths()
         self.misses = Misses()
+        self.conversations = Conversations()
         self.schedule: Schedule[Any] = Schedule()
         self.limits = LimitState()
         self.retries = RetryBudget()

@@ -1,5 +1,7 @@
 """What became of a request, and what is written into the budgets for it."""
 
+from enum import Enum
+
 from gateway.domain.errors import Reason
 from gateway.domain.value import value
 
@@ -7,6 +9,18 @@ Entry = tuple[str, int]
 """A counter's field and what is added to it; dollars are counted in whole nano-dollars (`NANO` of a dollar)."""
 
 NANO = 1_000_000_000
+
+
+class Form(Enum):
+    """What is to be seen of an answer without understanding it."""
+
+    WHOLE = "whole"
+    EMPTY = "empty"
+    """No text, no tool call."""
+    CUT = "cut"
+    """Ended at the context's end; the client had set no limit."""
+    NOT_JSON = "not_json"
+    """Not the JSON that the client asked for."""
 
 
 @value
@@ -46,3 +60,7 @@ class Outcome:
     """Of a stream with content, one per expected timeline that some SLO asks for."""
     stall_s: float = 0.0
     """Longest pause in it, the client's own taken off; 0 when nobody watched."""
+    form: Form | None = None
+    """Of a served answer; None when nobody looked."""
+    switch: int | None = None
+    """For a later turn of a known conversation: 0 when it kept its model, k when this was its k-th switch; None for all else."""

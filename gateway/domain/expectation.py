@@ -19,3 +19,5 @@ class Expectation:
     completion_tokens: int
     stall: float = 0.0
     """Probability that the answer comes more slowly than its expected timeline, 0..1."""
+    breaks: float = 0.0
+    """1 if this candidate's answer would break the conversation (`budget/slis/coherence.py`), else 0."""

@@ -33,7 +33,7 @@ class RequestFacts:
     arrived_s: float
     """Monotonic time at which the request was fully read."""
     draws: tuple[float, float]
-    """Two keyed draws in [0, 1): soft edge (by tenant and conversation) and probes (by request)."""
+    """Two keyed draws in [0, 1): soft edge (by tenant and conversation, hence also the conversation's name) and probes (by request)."""
     client_threshold: float | None = None
     may_set_threshold: bool = False
     named: str | None = None
@@ -42,6 +42,8 @@ class RequestFacts:
     """Bytes of all message text, from which tokens per byte are learned; 0: unknown."""
     expected_usd: tuple[float, ...] | None = None
     """Dollars per candidate when the caller knows better than the estimator (a replayed world)."""
+    turns: int = 1
+    """Messages of the user so far; from 2 on it is a later turn of a conversation."""
 
 
 @value

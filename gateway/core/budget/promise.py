@@ -22,6 +22,10 @@ class Promise:
     paces: tuple[Itl, ...] = ()
     timelines: tuple[tuple[float, float], ...] = ()
     """Seconds to the first token and tokens per second of every expected timeline, without repeats."""
+    keeps_conversations: bool = False
+    """Whether later turns are to be answered by the model of the turns before."""
+    looks_at_form: bool = False
+    """Whether some SLO judges the form of an answer."""
 
     @property
     def is_binned(self) -> bool:
@@ -42,4 +46,5 @@ def promise_of(slos: Sequence[Slo], route: str) -> Promise:
     is_binned = any(t.options.bins for t in first_tokens)
     limit_s = None if is_binned else min((t.options.at_most for t in first_tokens), default=None)
     paces = tuple([cast(Itl, s) for s in slis if s.kind == "itl"])
-    return Promise(first_tokens, limit_s, paces, tuple(dict.fromkeys(p.expected for p in paces)))
+    is_coherent = any(s.kind == "coherence" for s in slis)
+    return Promise(first_tokens, limit_s, paces, tuple(dict.fromkeys(p.expected for p in paces)), is_coherent, is_coherent)

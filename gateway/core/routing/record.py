@@ -14,7 +14,7 @@ from gateway.domain.decision import Choice
 from gateway.domain.expectation import Expectation
 from gateway.domain.prices import Prices
 
-EXPECTATION_FIELDS = ("model", "quality", "success", "late", "usd", "completion_tokens", "stall")
+EXPECTATION_FIELDS = ("model", "quality", "success", "late", "usd", "completion_tokens", "stall", "breaks")
 PRICES_FIELDS = ("kind", "wall_s", "prices", "gains", "config_hash")
 RECORD_FIELDS = (
     "kind", "wall_s", "request_id", "endpoint", "tenant", "class", "class_value", "route", "named", "prices_version",

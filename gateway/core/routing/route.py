@@ -97,7 +97,7 @@ def _probe(q: Question, terms: Terms, ready: list[int], chosen: int, v: float) -
         if q.draws[1] < terms.probe_share:
             return m
         if q.trial[m]:
-            healthy = Expectation(e.model, e.quality, HEALTHY_SUCCESS, HEALTHY_LATE, e.usd, e.completion_tokens)
+            healthy = Expectation(e.model, e.quality, HEALTHY_SUCCESS, HEALTHY_LATE, e.usd, e.completion_tokens, 0.0, e.breaks)
             if score(healthy, v, terms.per_unit) > score(q.expectations[chosen], v, terms.per_unit):
                 return m
     return None

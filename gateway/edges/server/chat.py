@@ -148,6 +148,7 @@ def facts_of(
         may_set_threshold=Right.THRESHOLD in tenant.may,
         named=named.named,
         prompt_bytes=text_bytes,
+        turns=decoded.turns,
     )
 
 

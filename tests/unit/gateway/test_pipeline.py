@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.event import Form
 from gateway.domain.facts import Endpoint, RequestFacts, Talk
 from gateway.edges.clock import SystemClock
 from gateway.edges.scoring.scorer import ArtifactScorer
@@ -300,6 +302,25 @@ async def test_a_client_that_reads_slowly_spoils_no_pace():
     await world.ask(Slow(), stream=True)
     (outcome,) = world.books.outcomes
     assert outcome.stall_s == pytest.approx(0.1) and outcome.timelines[0].qoe > 0.99
+
+
+async def test_the_form_of_an_answer_is_looked_at_where_somebody_asks():
+    slos = build([SloSpec("coherence", "coherence", Coherence.Options(), 0.9, 86_400.0)])
+    cut = ANSWER.replace(b'"stop"', b'"length"')
+    for script, how, form in (
+        (Script(), {}, Form.WHOLE),
+        (Script((cut,)), {}, Form.CUT),
+        (stream(WORD, STOP, DONE), {"stream": True}, Form.WHOLE),
+        (stream(ROLE, STOP, DONE), {"stream": True}, Form.EMPTY),
+        (stream(WORD, STOP.replace(b'"stop"', b'"length"'), DONE), {"stream": True}, Form.CUT),
+    ):
+        world = World(script)
+        await world.answered(**how)
+        assert world.books.outcomes[0].form is None
+        world = World(script)
+        world.dispatcher = Dispatcher(world.catalog, slos, {}, world.state)
+        await world.answered(**how)
+        assert world.books.outcomes[0].form is form, script
 
 
 async def test_without_such_an_slo_nobody_watches():

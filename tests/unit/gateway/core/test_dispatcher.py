@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.budget.slis.availability import Availability
+from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Bin, Ttft
@@ -446,6 +447,47 @@ def test_with_limits_by_length_a_model_is_late_for_the_prompts_it_is_late_for() 
     short, long = (placed(d, facts=asked(prompt_tokens=n)).expectations[0].late for n in (900, 9000))
     assert short > 0.35 and long < short / 2
     assert d.state.placement.health("strong").late < short / 2  # The mixture of both is what the page shows.
+
+
+COHERENT = build([SloSpec("coherence", "coherence", Coherence.Options(), 0.9, DAY_S)])
+
+
+def turn(d: Dispatcher, turns: int, key: float = 0.5, **more: Any) -> Ticket:
+    """Play one turn to its end; who answers follows from the prices."""
+    ticket = placed(d, HELPS, facts=asked(draws=(key, 0.9), turns=turns, **more))
+    d.sent(ticket, 0.0)
+    return ticket
+
+
+def test_a_second_switch_of_a_conversation_is_a_risk_and_a_bad_event() -> None:
+    d = Dispatcher(CATALOG, COHERENT, GAINS, State())
+    entries: list[Counter[str]] = []
+    for turns, model in enumerate(["strong", "weak", "weak", "strong"], 1):
+        ticket = turn(d, turns)
+        risks = {e.model: e.breaks for e in ticket.expectations}
+        assert risks == ({"strong": 1.0, "weak": 0.0} if turns > 2 else {"strong": 0.0, "weak": 0.0}), turns
+        entries.append(counted(d.ended(ticket, Outcome(Reason.SERVED, model, 0.4, 2.0, 400, 9, was_streamed=True), 2.0)))
+    valid, bad = COHERENT[0].valid_field, COHERENT[0].bad_field
+    assert [(e[valid], e[bad]) for e in entries] == [(0, 0), (1, 0), (1, 0), (1, 1)]
+
+
+def test_a_price_on_coherence_keeps_a_conversation_on_its_model() -> None:
+    d = Dispatcher(CATALOG, COHERENT, GAINS, State())
+    for turns, model in enumerate(["strong", "weak"], 1):
+        d.ended(turn(d, turns), Outcome(Reason.SERVED, model, 0.4, 2.0, 400, 9), 2.0)
+    assert turn(d, 3).choice.model == "strong"  # type: ignore[union-attr]
+    d.adopt(Prices(2, 1, "hash", 0.0, "shadow_price", (Price("coherence", "coherence", 0.5, 0.1),), 3.0), Overrides(), 0.0)
+    assert turn(d, 3).choice.model == "weak"  # type: ignore[union-attr]
+    assert turn(d, 3, key=0.25).choice.model == "strong"  # type: ignore[union-attr]
+    assert turn(d, 1).choice.model == "strong"  # type: ignore[union-attr]
+
+
+def test_who_names_a_model_chooses_for_itself_and_without_such_an_slo_nothing_is_remembered() -> None:
+    named, plain = Dispatcher(CATALOG, COHERENT, GAINS, State()), dispatcher()
+    for d, more in ((named, {"named": "strong"}), (plain, {})):
+        for turns, model in enumerate(["strong", "weak", "strong"], 1):
+            assert COHERENT[0].valid_field not in counted(d.ended(turn(d, turns, **more), Outcome(Reason.SERVED, model), 2.0))
+        assert d.state.conversations.look(0.5, 9) is None
 
 
 # -- recovery ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from gateway.core.budget.promise import Promise, promise_of
 from gateway.core.budget.slis.availability import Availability
+from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, SloSpec, build
@@ -43,3 +44,9 @@ def test_expected_timelines_are_watched_once_each() -> None:
     )
     assert promise_of(slos, "chat").timelines == ((1.0, 10.0), (0.5, 20.0))
     assert promise_of(slos, "auto").timelines == ((1.0, 10.0),) and len(promise_of(slos, "auto").paces) == 2
+
+
+def test_conversations_are_kept_and_forms_looked_at_only_where_it_was_promised() -> None:
+    slos = build([SloSpec("coherence", "coherence", Coherence.Options(), 0.95, DAY_S, route="chat")])
+    chat, auto = promise_of(slos, "chat"), promise_of(slos, "auto")
+    assert (chat.keeps_conversations, chat.looks_at_form) == (True, True) and auto == Promise()

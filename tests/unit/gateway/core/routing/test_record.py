@@ -91,7 +91,7 @@ def line() -> dict[str, Any]:
 
 def test_a_line_names_every_field_of_the_record() -> None:
     assert tuple(line()) == RECORD_FIELDS
-    assert line()["expectations"] == [["strong", 0.9, 1.0, 0.0, 0.01, 200, 0.0], ["weak", 0.6, 1.0, 0.0, 0.001, 200, 0.0]]
+    assert line()["expectations"] == [["strong", 0.9, 1.0, 0.0, 0.01, 200, 0.0, 0.0], ["weak", 0.6, 1.0, 0.0, 0.001, 200, 0.0, 0.0]]
     assert tuple(Expectation.__dataclass_fields__) == EXPECTATION_FIELDS
 
 

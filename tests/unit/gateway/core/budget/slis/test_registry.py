@@ -4,7 +4,7 @@ from gateway.core.budget.slis.registry import SLIS
 
 
 def test_the_kinds_that_operators_can_write() -> None:
-    assert set(SLIS) == {"availability", "ttft", "itl", "cost", "quality"}
+    assert set(SLIS) == {"availability", "ttft", "itl", "quality", "coherence", "cost"}
 
 
 def test_keys_are_the_kinds_own_words() -> None:
