@@ -5,6 +5,7 @@ knows no other edge. `tests/architecture` and the import contracts keep it so.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.domain.catalog import Backend
@@ -190,15 +191,47 @@ Slots = Sequence[tuple[int, int, Mapping[str, int]]]
 """(slot width in seconds, slot number = wall_s // width, totals of its fields); a slot replaces what was known of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Who else stands on the store, as the last `lead` was told."""
+
+    replicas: int = 1
+    """Live replicas, this one included."""
+    generation: int = 0
+    """Of this replica's configuration: the store numbers them in the order in which they appear; 0 before the first answer."""
+    newest: int = 0
+    """The newest generation that a live replica runs; only such a replica governs."""
+    behind: int = 0
+    """Live replicas with an older one."""
+
+
 class Store(Protocol):
     """Shared state of all replicas. Every call raises StoreAway on trouble; nothing on a request's path awaits one."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The last known fleet; stays while the store is away."""
+        ...
+
+    @property
+    def last_memory(self) -> Mapping[str, Any] | None:
+        """The law's memory as it was last polled (some seconds old), for who has to go on without the store."""
+        ...
+
+    def unwritten(self, from_wall_s: float) -> Mapping[int, Mapping[str, int]]:
+        """Return what this replica booked since then and the store has not, by slot of ten seconds; one batch may be in doubt."""
+        ...
 
     async def flush(self) -> int:
         """Write what the recorder holds, exactly once; return the number of batches acknowledged."""
         ...
 
-    async def lead(self, ttl_s: float) -> int | None:
-        """Take or renew the governor's lease; return its fencing token, None while another replica holds it."""
+    async def lead(self, ttl_s: float, config_hash: str = "") -> int | None:
+        """Take or renew the governor's lease; return its fencing token, None while somebody else is to govern.
+
+        Somebody else is who holds it, unless with an older configuration than ours, and whoever runs a newer one.
+        Every replica calls this every tick: it is also how it is known to live.
+        """
         ...
 
     async def resign(self) -> None:
@@ -210,7 +243,7 @@ class Store(Protocol):
         ...
 
     async def publish(self, prices: Prices, memory: Mapping[str, Any], board: Mapping[str, Any]) -> bool:
-        """Write prices, the law's memory and the board atomically; False when a newer fencing token has written."""
+        """Write prices, the law's memory and the board atomically; False when the lease is not ours any more."""
         ...
 
     async def poll(self) -> tuple[Prices | None, Overrides, Mapping[str, Any] | None]:

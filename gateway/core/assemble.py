@@ -36,6 +36,7 @@ class Core:
     slos: tuple[Slo, ...]
     gains: Mapping[str, Gain]
     """Calibrated gain per route with a choice."""
+    config_hash: str = ""
 
 
 def assemble(
@@ -64,7 +65,7 @@ def assemble(
     first = {name: _prior_card(catalog, catalog.routes[name], p) for name, p in predictions.items()}
     source = cards or (lambda: {name: state.sample.card(name, card.models) or card for name, card in first.items()})
     governor = Governor(slos, law, pricing.priority, tuple(catalog.models), gains, source, config_hash, telemetry_delay_s)
-    return Core(dispatcher, governor, slos, gains)
+    return Core(dispatcher, governor, slos, gains, config_hash)
 
 
 def _prior_card(catalog: Catalog, route: Route, prediction: Prediction) -> Card:

@@ -124,7 +124,10 @@ class Worker:
         self._upstream = AiohttpUpstream(config.upstream, self._clock)
         self._probe, self._scrape = Probe(self._upstream), Scrape(self._upstream)
         self._pipeline = Pipeline(self._clock, self._upstream, self._recorder, self._log, self._metrics)
-        self._upkeep = Upkeep(self._clock, self._store, self._state, lambda: self.runtime.core, lambda: self.runtime.config.pricing.tick)
+        self._upkeep = Upkeep(
+            self._clock, self._store, self._state, lambda: self.runtime.core, lambda: self._config().pricing.tick,
+            lambda: self._config().store.alone_after,
+        )  # fmt: skip
         self._upkeep.on_prices = self._log_prices
         await self._first_prices()
         story: Any = self._pipeline
@@ -274,6 +277,7 @@ class Worker:
         runtime, watched = self.runtime, self._upkeep.watched
         local = runtime.dispatcher.board(self._clock.now_s())
         local["is_stale"] = (local["prices_age_s"] or 0.0) > runtime.config.store.stale_after
+        local["alone_since_wall_s"] = watched.alone_since_wall_s
         return {
             "wall_s": self._clock.wall_s(),
             "board": watched.board,
@@ -290,6 +294,7 @@ class Worker:
                 "routers": {name: runtime.troubles.get(name) for name in runtime.scorers},
                 "router_names": {name: scorer.name for name, scorer in runtime.scorers.items()},
                 "store": self._store_view(),
+                "fleet": asdict(self._store.fleet),
                 "duties": dict(watched.errors),
                 "is_leader": watched.is_leader,
                 "in_flight": self._data.in_flight,

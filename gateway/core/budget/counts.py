@@ -45,6 +45,12 @@ class Counts:
                 slot[name] = slot.get(name, 0) + amount
         self._forget()
 
+    def copy(self) -> "Counts":
+        """Return counts of the same content that go their own way."""
+        other = Counts()
+        other._slots = {width: {number: dict(slot) for number, slot in slots.items()} for width, slots in self._slots.items()}
+        return other
+
     def total(self, name: str, from_s: float, to_s: float) -> float:
         """Return the sum of one field over [from_s, to_s), Unix seconds."""
         return self._total(name, from_s, to_s, len(WIDTHS_S) - 1)

@@ -9,9 +9,12 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
     wall_s      Unix time at which it was made
     board       what the governor published, fleet-wide: made_wall_s, law, mode, alpha_ref {route: α}, budgets [...],
                 infeasible [...], exhausted [...], request_rate, traffic {models, classes, sheds, reasons}, config_hash
-    local       this process: backends [...], queue {waiting}, prices_version, prices_age_s,
+    local       this process: backends [...], queue {waiting}, prices_version, prices_age_s, is_stale,
+                alone_since_wall_s (it prices by its own counts; null while it does not),
                 overrides {pins [...], frozen_until_wall_s}
-    worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches},
+    worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches,
+                clock_offset_s, mismatches, last_mismatch, schema_before},
+                fleet {replicas, generation, newest, behind}: of the replicas on the store, by generation of configuration,
                 decision_log {...}, decisions [newest first, lines of the decision log],
                 routers {route: why its fallback answers, or null}, duties {background duty: its last error}
 """

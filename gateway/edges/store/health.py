@@ -18,6 +18,13 @@ class StoreHealth:
     """How often the store came back with less than it had acknowledged; what was missing was sent again."""
     lost_batches: int = 0
     """Batches that the store lost and that were too old to be sent again."""
+    clock_offset_s: float | None = None
+    """The server's clock less ours; what is booked ahead of it is counted in its present. None under a load test's clock."""
+    mismatches: int = 0
+    """How often slots of ten seconds and of five minutes told different totals: a server that loses single keys."""
+    last_mismatch: str | None = None
+    schema_before: str | None = None
+    """An older layout whose counts lie in the store unread: budgets started anew when this layout came."""
     memory_used_bytes: int | None = None
     memory_max_bytes: int | None = None
     """None when the server has no limit or does not say."""

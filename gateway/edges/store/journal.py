@@ -12,6 +12,7 @@ Pure bookkeeping; `test_journal.py` drives it against a store that loses replies
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.edges.store.recorder import SlotCounts
@@ -56,6 +57,10 @@ class Journal:
     def is_empty(self) -> bool:
         """True when nothing is held, so that nothing could be sent again."""
         return not self._batches
+
+    def unacknowledged(self) -> Sequence[SlotCounts]:
+        """Return what is in sealed batches that the store has not, as far as we know."""
+        return [batch.slots for batch in self._batches if batch.seq > self._last]
 
     def next(self) -> tuple[Batch, int] | None:
         """Return the batch to send now and the last one that we believe applied; None when the store has them all.

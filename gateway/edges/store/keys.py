@@ -2,7 +2,8 @@
 
 `sluice:<schema>:{<group>}:<what>`: the schema's version is in the prefix, so that a build with another layout never
 reads our keys as its own; the braces are Redis Cluster's hash tag, so that all keys of a group, and with them all keys
-of any one script, lie on one hash slot (`test_keys.py` computes the slots).
+of any one script, lie on one hash slot (`test_keys.py` computes the slots). The one key without a version says which
+version writes here: an older build is refused by it, a newer one sees what it leaves unread.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class GroupKeys:
         self._prefix = f"sluice:{SCHEMA}:{{{group}}}"
         self.touched = tuple(f"{self._prefix}:touched:{w.seconds}" for w in WIDTHS)
         """Sorted set per width: slot number -> server time of its last change."""
+        self.schema = f"sluice:{{{group}}}:schema"
+        """Hash: `version` that writes here now, and the one `before` it, if any."""
 
     def sequence(self, replica: str) -> str:
         """String: the last batch of a replica that was applied."""
@@ -54,6 +57,12 @@ class ControlKeys:
     """String with a time to live: the replica that governs."""
     fence = f"{_PREFIX}:fence"
     """Integer: the last fencing token handed out."""
+    alive = f"{_PREFIX}:alive"
+    """Sorted set: replica -> server time, in milliseconds, from which on its silence means that it is gone."""
+    generations = f"{_PREFIX}:generations"
+    """Sorted set: live replica -> generation of its configuration."""
+    configs = f"{_PREFIX}:configs"
+    """Sorted set: digest of a configuration -> its generation, newest highest."""
     published = f"{_PREFIX}:published"
     """Hash: token and writer of the last publication, and its prices, memory and board as JSON."""
     overrides = f"{_PREFIX}:overrides"

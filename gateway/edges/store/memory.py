@@ -11,10 +11,11 @@ from typing import Any
 
 from gateway.domain.prices import Overrides, Prices
 from gateway.edges.store import overrides, verdicts
+from gateway.edges.store.generations import ALIVE_LEASES, Generations
 from gateway.edges.store.health import StoreHealth
 from gateway.edges.store.keys import DAY_S, WIDTHS
-from gateway.edges.store.recorder import SLOT_S, SLOTS_MAX, SlotRecorder
-from gateway.ports import Clock, Slots
+from gateway.edges.store.recorder import SLOT_S, SLOTS_MAX, SlotCounts, SlotRecorder
+from gateway.ports import Clock, Fleet, Slots
 
 
 @dataclass(slots=True)
@@ -33,8 +34,10 @@ class Shared:
     holder: str | None = None
     held_until_s: float = 0.0
     fence: int = 0
-    written: tuple[int, str] = (0, "")
-    """Token and replica of the last publication."""
+    alive: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Replica -> until when its silence is tolerated, and the generation of its configuration."""
+    configs: dict[str, int] = field(default_factory=dict)
+    """Digest of a configuration -> its generation."""
     published: dict[str, str] = field(default_factory=dict)
     """JSON, as it would lie in Redis: nobody shares an object with the writer."""
     overrides: dict[str, str] = field(default_factory=dict)
@@ -49,6 +52,8 @@ class MemoryStore:
         self._clock, self._recorder, self._replica = clock, recorder, replica
         self._shared = shared or Shared()
         self.health = StoreHealth()
+        self.fleet = Fleet()
+        self._generations = Generations()
 
     async def flush(self) -> int:
         """Write what the recorder holds; return the number of batches, 0 or 1."""
@@ -64,19 +69,38 @@ class MemoryStore:
         self.health.last_flush_wall_s = wall_s
         return 1 if batch else 0
 
-    async def lead(self, ttl_s: float) -> int | None:
-        """Take or renew the governor's lease; return its fencing token, None while another replica holds it."""
+    async def lead(self, ttl_s: float, config_hash: str = "") -> int | None:
+        """Take or renew the governor's lease; the rules are told in `lua/lead.lua`."""
         shared, now_s = self._shared, self._clock.now_s()
-        is_free = shared.holder is None or shared.held_until_s <= now_s
-        if not is_free and shared.holder != self._replica:
+        for gone in [name for name, (until_s, _) in shared.alive.items() if until_s <= now_s]:
+            del shared.alive[gone]
+        known, is_edit = self._generations.asked(config_hash)
+        newest = max(shared.configs, key=lambda digest: shared.configs[digest], default=None)
+        generation = max(shared.configs.get(config_hash, 0), known)
+        if generation == 0 or (is_edit and newest != config_hash):
+            generation = max(generation, shared.configs.get(newest or "", 0) + 1)
+        shared.configs[config_hash] = generation
+        shared.alive[self._replica] = (now_s + ALIVE_LEASES * ttl_s, generation)
+        generations = [g for _, g in shared.alive.values()]
+        live = max(generations)
+        self._generations.learned(generation)
+        self.fleet = Fleet(len(generations), generation, live, sum(g < live for g in generations))
+        holder = shared.holder if shared.held_until_s > now_s else None
+        if generation < live:
+            if holder == self._replica:
+                shared.holder = None
             return None
-        if is_free:
+        theirs = shared.alive.get(holder, (0.0, generation))[1] if holder else 0
+        if holder not in (None, self._replica) and theirs >= generation:
+            return None
+        if holder != self._replica:
             shared.fence += 1
         shared.holder, shared.held_until_s = self._replica, now_s + ttl_s
         return shared.fence
 
     async def resign(self) -> None:
-        """Give the lease back, if we hold it."""
+        """Give the lease back, if we hold it, and be counted no more."""
+        self._shared.alive.pop(self._replica, None)
         if self._shared.holder == self._replica:
             self._shared.holder = None
 
@@ -86,13 +110,12 @@ class MemoryStore:
         return [(*key, dict(s.totals)) for key, s in self._shared.slots.items() if from_wall_s <= 0 or s.touched_wall_s >= from_wall_s]
 
     async def publish(self, prices: Prices, memory: Mapping[str, Any], board: Mapping[str, Any]) -> bool:
-        """Write prices, the law's memory and the board atomically; False when a newer fencing token has written."""
-        token, writer = self._shared.written
-        if prices.fencing_token < token or (prices.fencing_token == token and writer != self._replica):
+        """Write prices, the law's memory and the board atomically; False when the lease is not ours any more."""
+        shared = self._shared
+        if shared.holder != self._replica or shared.held_until_s <= self._clock.now_s() or prices.fencing_token != shared.fence:
             return False
-        self._shared.written = (prices.fencing_token, self._replica)
         parts = {"prices": prices.as_json(), "memory": dict(memory), "board": dict(board)}
-        self._shared.published = {name: json.dumps(part) for name, part in parts.items()}
+        shared.published = {name: json.dumps(part) for name, part in parts.items()}
         return True
 
     async def poll(self) -> tuple[Prices | None, Overrides, Mapping[str, Any] | None]:
@@ -103,6 +126,15 @@ class MemoryStore:
     async def memory(self) -> Mapping[str, Any] | None:
         """Read the law's memory, for a new writer's warm start."""
         return self._read("memory")
+
+    @property
+    def last_memory(self) -> Mapping[str, Any] | None:
+        """The law's memory."""
+        return self._read("memory")
+
+    def unwritten(self, from_wall_s: float) -> SlotCounts:
+        """Return what was booked since then and not flushed."""
+        return self._recorder.held(int(from_wall_s // SLOT_S))
 
     async def override(self, change: Mapping[str, Any]) -> None:
         """Write or clear a pin or a freeze; audited. The forms of a change and its ValueErrors: `overrides.py`."""

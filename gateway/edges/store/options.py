@@ -24,3 +24,5 @@ class StoreOptions:
     """How often published prices and overrides are read."""
     stale_after: Seconds = 60.0
     """Prices older than this are shown as stale (and stay frozen)."""
+    alone_after: Seconds = 900.0
+    """Silence of the store after which each replica prices by its own counts times the replicas there were. Longer: frozen for longer."""

@@ -44,6 +44,10 @@ class SlotRecorder:
         """Slots that wait to be taken."""
         return len(self._slots)
 
+    def held(self, from_number: int) -> SlotCounts:
+        """Return what waits in slots from this number on, and leave it."""
+        return {number: dict(totals) for number, totals in self._slots.items() if number >= from_number}
+
     def take(self, slots_max: int) -> SlotCounts:
         """Hand over up to `slots_max` slots, oldest first; what is booked into them later comes with a later batch."""
         numbers = sorted(self._slots)[:slots_max]

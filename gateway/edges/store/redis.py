@@ -23,16 +23,18 @@ from redis.exceptions import ReadOnlyError, RedisError
 
 from gateway.domain.prices import Overrides, Prices
 from gateway.edges.store import overrides, verdicts
+from gateway.edges.store.generations import ALIVE_LEASES, CONFIGS_KEPT, Generations
 from gateway.edges.store.health import StoreHealth
 from gateway.edges.store.journal import Batch, Journal
-from gateway.edges.store.keys import DAY_S, SEQUENCE_KEPT_S, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.keys import DAY_S, SCHEMA, SEQUENCE_KEPT_S, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
 from gateway.edges.store.options import StoreOptions
-from gateway.edges.store.recorder import SLOT_S, SlotRecorder
+from gateway.edges.store.recorder import SLOT_S, SlotCounts, SlotRecorder
 from gateway.edges.store.scripts import Script
 from gateway.edges.store.trouble import TROUBLES, address_of, is_refusal, reason_of
-from gateway.ports import Clock, Slots, StoreAway
+from gateway.ports import Clock, Fleet, Slots, StoreAway
 
 SCHEMES = ("redis", "rediss", "unix")
+SCRIPTS = ("flush", "changed", "read", "compare", "lead", "resign", "publish", "override", "feedback")
 FLEET = "fleet"
 """The group of the counters of fleet and routes."""
 SLOTS_PER_BATCH = 64
@@ -46,6 +48,11 @@ BACKOFF_S = (0.05, 0.1, 0.2, 0.5)
 MEMORY_EVERY_S = 10.0
 CURSOR_MARGIN_S = 2.0
 """Changes are listed by the server's clock, which may be set back a little."""
+AHEAD_S = 2.0 * SLOT_S
+"""How far a slot may begin ahead of the server's clock, server seconds: one slot, and one for what NTP leaves."""
+COMPARE_EVERY_S = 60.0
+SETTLED_S = 30.0
+"""A slot is compared with its parts when it has been closed for this long."""
 
 
 class RedisStore:
@@ -69,12 +76,16 @@ class RedisStore:
             socket_connect_timeout=options.timeout,
             retry=Retry(NoBackoff(), 0),
         )
-        self._scripts = {name: Script(name) for name in ("flush", "changed", "read", "lead", "resign", "publish", "override", "feedback")}
+        self._scripts = {name: Script(name) for name in SCRIPTS}
         self._keys, self._journal = GroupKeys(FLEET), Journal()
         self._flushing = asyncio.Lock()
         self._health = StoreHealth()
-        self._failures, self._retry_at_s, self._memory_at_s = 0, -math.inf, -math.inf
-        self._run = ""
+        self._failures, self._retry_at_s, self._memory_at_s, self._compare_at_s = 0, -math.inf, -math.inf, -math.inf
+        self._run, self._memory_text = "", ""
+        self._generations = Generations()
+        self.fleet = Fleet()
+        self._offset_s = 0.0
+        """The server's clock less ours, as the last flush told."""
         self._cursors: deque[tuple[float, float]] = deque(maxlen=1024)
 
     @property
@@ -107,16 +118,31 @@ class RedisStore:
             self._health.last_flush_wall_s = self._clock.wall_s()
             return acknowledged
 
-    async def lead(self, ttl_s: float) -> int | None:
-        """Take or renew the governor's lease; return its fencing token, None while another replica holds it."""
-        keys = (ControlKeys.lease, ControlKeys.fence, ControlKeys.published)
+    def unwritten(self, from_wall_s: float) -> SlotCounts:
+        """Return what was booked since then and the store has not, by slot of ten seconds; one batch may be in doubt."""
+        first, own = int(from_wall_s // SLOT_S), dict[int, dict[str, int]]()
+        for slots in (*self._journal.unacknowledged(), self._recorder.held(first)):
+            for number, totals in slots.items():
+                into = own.setdefault(number, {})
+                for name, amount in totals.items():
+                    into[name] = into.get(name, 0) + amount
+        return {number: totals for number, totals in own.items() if number >= first}
+
+    async def lead(self, ttl_s: float, config_hash: str = "") -> int | None:
+        """Take or renew the governor's lease; return its fencing token, None while somebody else is to govern."""
+        c = ControlKeys
+        keys = (c.lease, c.fence, c.published, c.alive, c.generations, c.configs)
         ttl_ms = max(1, round(self._clock.real_s(ttl_s) * 1000))
-        token = await self._run_script("lead", keys, (self._replica, ttl_ms))
-        return None if token is None else int(token)
+        known, is_edit = self._generations.asked(config_hash)
+        args = (self._replica, ttl_ms, round(ALIVE_LEASES * ttl_ms), config_hash, known, int(is_edit), CONFIGS_KEPT)
+        token, *fleet = await self._run_script("lead", keys, args)
+        self.fleet = Fleet(*map(int, fleet))
+        self._generations.learned(self.fleet.generation)
+        return int(token) if token != "" else None
 
     async def resign(self) -> None:
-        """Give the lease back, if we hold it."""
-        await self._run_script("resign", (ControlKeys.lease,), (self._replica,))
+        """Give the lease back, if we hold it, and be counted no more."""
+        await self._run_script("resign", (ControlKeys.lease, ControlKeys.alive, ControlKeys.generations), (self._replica,))
 
     async def slots(self, from_wall_s: float) -> Slots:
         """Read all slots that may have changed since `from_wall_s`; 0 reads everything that is kept.
@@ -141,21 +167,24 @@ class RedisStore:
                 if flat:  # Else it expired since it was listed.
                     read.append((width_s, number, self._counted(flat)))
         self._cursors.append((wall_s, float(now_text)))
+        await self._compare(float(now_text))
         return read
 
     async def publish(self, prices: Prices, memory: Mapping[str, Any], board: Mapping[str, Any]) -> bool:
-        """Write prices, the law's memory and the board atomically; False when a newer fencing token has written."""
+        """Write prices, the law's memory and the board atomically; False when the lease is not ours any more."""
         texts = [json.dumps(part) for part in (prices.as_json(), dict(memory), dict(board))]
-        return bool(await self._run_script("publish", (ControlKeys.published,), (prices.fencing_token, self._replica, *texts)))
+        keys = (ControlKeys.published, ControlKeys.lease, ControlKeys.fence)
+        return bool(await self._run_script("publish", keys, (prices.fencing_token, self._replica, *texts)))
 
     async def poll(self) -> tuple[Prices | None, Overrides, Mapping[str, Any] | None]:
-        """Read published prices, overrides and board in one round trip; now and then the server's memory as well."""
+        """Read published prices, overrides and board in one round trip; now and then the law's and the server's memory as well."""
         now_s = asyncio.get_running_loop().time()
+        is_due = now_s >= self._memory_at_s
         async with self._asking(is_write=False):
             pipe = self._client.pipeline(transaction=False)
-            pipe.hmget(ControlKeys.published, ["prices", "board"])
+            pipe.hmget(ControlKeys.published, ["prices", "board", *(["memory"] if is_due else [])])
             pipe.hgetall(ControlKeys.overrides)
-            if now_s >= self._memory_at_s:
+            if is_due:
                 pipe.info("memory")
                 self._memory_at_s = now_s + MEMORY_EVERY_S
             published, forced, *info = await pipe.execute(raise_on_error=False)
@@ -165,7 +194,9 @@ class RedisStore:
             if info and not isinstance(info[0], Exception):  # INFO may be forbidden; then the fill is not shown.
                 self._health.memory_used_bytes = info[0].get("used_memory")
                 self._health.memory_max_bytes = info[0].get("maxmemory") or None
-            prices, board = (text and json.loads(text) for text in published)
+            prices, board = (text and json.loads(text) for text in published[:2])
+            if is_due:
+                self._memory_text = published[2] or ""
         try:
             return (Prices.of_json(prices) if prices else None), overrides.read(forced, self._clock.wall_s()), board
         except (ValueError, KeyError, TypeError) as exc:
@@ -176,6 +207,11 @@ class RedisStore:
         async with self._asking(is_write=False):
             text = await cast(Awaitable[str | None], self._client.hget(ControlKeys.published, "memory"))
             return cast(Mapping[str, Any], json.loads(text)) if text else None
+
+    @property
+    def last_memory(self) -> Mapping[str, Any] | None:
+        """The law's memory as it was last polled."""
+        return cast(Mapping[str, Any], json.loads(self._memory_text)) if self._memory_text else None
 
     async def override(self, change: Mapping[str, Any]) -> None:
         """Write or clear a pin or a freeze; audited. The forms of a change and its ValueErrors: `overrides.py`."""
@@ -206,18 +242,44 @@ class RedisStore:
 
     async def _write(self, batch: Batch, believed: int) -> int:
         """Send one batch, for a store whose last one is `believed`; return the last batch that the store has now."""
-        keys = [self._keys.sequence(self._replica), *self._keys.touched]
+        keys = [self._keys.sequence(self._replica), self._keys.schema, *self._keys.touched]
+        wall_s, ahead_s, slots = self._clock.wall_s() + self._offset_s, AHEAD_S, batch.slots
+        if self._clock.speed == 1.0:
+            slots = within(slots, wall_s)
+        else:  # A load test's clock runs away from every server's.
+            ahead_s = 1e12
         args: list[str | int | float] = [batch.seq, believed, SEQUENCE_KEPT_S, *(w.kept_s for w in WIDTHS)]
-        wall_s = self._clock.wall_s()
+        args += (SCHEMA, max(slots, default=0) * SLOT_S, ahead_s)
         for index, width in enumerate(WIDTHS, start=1):
-            for number, totals in _widened(batch.slots, width.seconds).items():
+            for number, totals in _widened(slots, width.seconds).items():
                 if (number + 1) * width.seconds < wall_s - width.kept_s and width is not WIDTHS[-1]:
                     continue  # Nobody looks back that far at this width.
                 keys.append(self._keys.slot(width.seconds, number))
                 args += (index, number, len(totals))
                 for entry in totals.items():
                     args += entry
-        return int(await self._run_script("flush", keys, args))
+        last, now_text, before = await self._run_script("flush", keys, args)
+        if self._clock.speed == 1.0:
+            self._offset_s = self._health.clock_offset_s = float(now_text) - self._clock.wall_s()
+        self._health.schema_before = before or None
+        return int(last)
+
+    async def _compare(self, server_s: float) -> None:
+        """Now and then, compare the last settled slot of five minutes with its parts of ten seconds."""
+        now_s, (fine, wide) = asyncio.get_running_loop().time(), (w.seconds for w in WIDTHS[:2])
+        if now_s < self._compare_at_s:
+            return
+        self._compare_at_s = now_s + COMPARE_EVERY_S
+        number, parts = int((server_s - SETTLED_S) // wide) - 1, wide // fine
+        keys = [self._keys.slot(wide, number), *(self._keys.slot(fine, number * parts + i) for i in range(parts))]
+        differing = await self._run_script("compare", keys, (), is_write=False)
+        if differing:
+            self._health.mismatches += 1
+            field, fine_total, wide_total = differing[:3]
+            self._health.last_mismatch = (
+                f"{len(differing) // 3} counters of the five minutes from {number * wide} differ from the sum of their slots of ten "
+                f"seconds, for example {field}: {wide_total} against {fine_total}: the server lost keys (eviction? a deleted key?)"
+            )
 
     def _counted(self, flat: Sequence[str]) -> Mapping[str, int]:
         """Return fields and amounts of one slot."""
@@ -271,6 +333,22 @@ class RedisStore:
     def _away(self, reason: str, is_refusal: bool = True) -> StoreAway:
         self._health.troubled(reason, self._clock.wall_s(), is_refusal)
         return StoreAway(reason)
+
+
+def within(slots: SlotCounts, server_s: float) -> SlotCounts:
+    """Return slots of ten seconds that the server's rings can hold: no total is changed, only its place.
+
+    What lies ahead of the server's clock goes into its present slot, what is older than its longest ring into that ring's oldest.
+    """
+    present, oldest = int(server_s // SLOT_S), int((server_s - WIDTHS[-1].kept_s) // SLOT_S)
+    if all(oldest <= number <= present + 1 for number in slots):
+        return slots
+    placed: dict[int, dict[str, int]] = {}
+    for number, totals in slots.items():
+        into = placed.setdefault(present if number > present + 1 else max(number, oldest), {})
+        for name, amount in totals.items():
+            into[name] = into.get(name, 0) + amount
+    return placed
 
 
 def _widened(slots: Mapping[int, Mapping[str, int]], width_s: int) -> Mapping[int, Mapping[str, int]]:

@@ -5,6 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as foreign
 
+from gateway.edges.store.keys import SCHEMA
+
 TROUBLES = (foreign.RedisError, OSError, TimeoutError, json.JSONDecodeError)
 """Everything a call may raise when the store is the reason; `OSError` holds TLS trouble too."""
 
@@ -14,6 +16,10 @@ SAID = (
     (foreign.ReadOnlyError, "is a read-only replica now"),
     (foreign.OutOfMemoryError, "is full (maxmemory reached, policy noeviction)"),
 )
+
+
+NEWER = "SLUICE_SCHEMA"
+"""How `lua/flush.lua` says that a newer build writes there."""
 
 
 def address_of(url: str) -> str:
@@ -34,6 +40,11 @@ def reason_of(exc: BaseException, url: str, timeout_s: float) -> str:
     said = _without_password(str(exc) or type(exc).__name__, url)
     if isinstance(exc, foreign.ConnectionError | OSError):
         return f"{where} cannot be reached: {said}"
+    if isinstance(exc, foreign.ResponseError) and NEWER in said:
+        return (
+            f"{where} holds counts of layout {said.split()[-1]}, which a newer build writes and this one (layout {SCHEMA}) cannot read: "
+            "upgrade this gateway, or give it a database of its own"
+        )
     if isinstance(exc, foreign.ResponseError):
         return f"{where} refused: {said}"
     return f"{where} gave an unusable answer: {said}"

@@ -222,6 +222,8 @@ def _local_lines(local: Mapping[str, Any]) -> Iterator[str]:
     yield from gauge_lines("sluice_reserved_usd", "Expected dollars of requests in flight.", [({}, local.get("reserved_usd"))])
     yield from gauge_lines("sluice_prices_version", "Version of the prices in force.", [({}, local.get("prices_version"))])
     yield from gauge_lines("sluice_prices_age_seconds", "Age of the prices in force.", [({}, local.get("prices_age_s"))])
+    is_alone = float(local["alone_since_wall_s"] is not None) if "alone_since_wall_s" in local else None
+    yield from gauge_lines("sluice_alone", "1 while this process prices by its own counts, its store being silent.", [({}, is_alone)])
     overrides = local.get("overrides") or {}
     yield from gauge_lines("sluice_pinned_routes", "Routes held by an operator's pin.", [({}, float(len(overrides.get("pins") or ())))])
 
@@ -244,10 +246,16 @@ def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator
     away = None if "is_away" not in store else float(store["is_away"])
     yield from gauge_lines("sluice_store_away", "1 while the store does not answer.", [({}, away)])
     yield from gauge_lines("sluice_store_fill_ratio", "Share of the store's memory in use.", [({}, store.get("fill"))])
+    fleet = worker.get("fleet") or {}
+    yield from gauge_lines("sluice_replicas", "Live replicas on the store, as last heard.", [({}, fleet.get("replicas"))])
+    yield from gauge_lines("sluice_replicas_behind", "Of these, with an older configuration than the newest.", [({}, fleet.get("behind"))])
+    offset_s = store.get("clock_offset_s")
+    yield from gauge_lines("sluice_store_clock_offset_seconds", "The store's clock less this machine's.", [({}, offset_s)])
     yield from gauge_lines("sluice_store_pending_batches", "Batches not yet acknowledged.", [({}, store.get("pending_batches"))])
     for name, value, text in (
         ("sluice_store_rollbacks_total", store.get("rollbacks"), "Times the store came back with less than it had acknowledged."),
         ("sluice_store_lost_batches_total", store.get("lost_batches"), "Batches lost by the store and too old to be sent again."),
+        ("sluice_store_mismatches_total", store.get("mismatches"), "Times that slots of 10 s and of 5 min told different totals."),
         ("sluice_decision_log_written_total", log.get("written"), "Lines written to the decision log."),
         ("sluice_decision_log_dropped_total", log.get("dropped"), "Decisions that the log lost: its disk did not keep up."),
         ("sluice_decision_log_errors_total", log.get("errors"), "Failed writes of the decision log."),

@@ -13,6 +13,7 @@ from gateway.edges.store.memory import MemoryStore, Shared
 from gateway.edges.store.options import StoreOptions
 from gateway.edges.store.recorder import SlotRecorder
 from gateway.edges.store.redis import RedisStore
+from gateway.ports import Fleet
 
 AnyStore = RedisStore | MemoryStore
 New = Callable[[str], tuple[AnyStore, SlotRecorder]]
@@ -44,7 +45,7 @@ async def new(request: pytest.FixtureRequest, session_url: str, client: Redis) -
 
 async def test_two_replicas_add_up_in_every_width(new: New) -> None:
     (one, booked_1), (two, booked_2) = new("one"), new("two")
-    wall_s = 1_800_000_123.0
+    wall_s = CLOCK.wall_s() - 86_400.0
     booked_1.book([("good", 3), ("usd", 12_345_678_901)], wall_s)
     booked_2.book([("good", 4)], wall_s)
     assert await one.flush() == 1
@@ -104,11 +105,56 @@ async def test_a_writer_that_was_overtaken_cannot_write(new: New) -> None:
     fresh = await two.lead(30.0)
     assert old is not None
     assert fresh is not None
-    assert await one.publish(prices(old, 1), {"by": "one"}, {}), "nobody has written since"
+    assert not await one.publish(prices(old, 1), {"by": "one"}, {}), "although nobody has written since"
     assert await two.publish(prices(fresh, 2), {"by": "two"}, {"b": 1})
     assert not await one.publish(prices(old, 3), {"by": "one"}, {})
     assert await one.memory() == {"by": "two"}
     assert await two.publish(prices(fresh, 4), {"by": "two again"}, {})
+
+
+async def test_a_writer_that_slept_past_its_lease_cannot_write_although_nobody_took_it(new: New) -> None:
+    one = new("one")[0]
+    old = await one.lead(0.05)
+    await asyncio.sleep(0.08)
+    assert old is not None
+    assert not await one.publish(prices(old, 1), {"by": "one"}, {})
+    fresh = await one.lead(30.0)
+    assert fresh == old + 1
+    assert not await one.publish(prices(old, 1), {"by": "one"}, {}), "a late copy of it neither"
+    assert await one.publish(prices(fresh, 1), {"by": "one"}, {})
+
+
+async def test_the_newest_configuration_governs_and_everybody_knows_who_is_behind(new: New) -> None:
+    one, two, three = (new(name)[0] for name in ("one", "two", "three"))
+    assert await one.lead(30.0, "h1") == 1
+    assert await two.lead(30.0, "h1") is None
+    assert (one.fleet, two.fleet) == (Fleet(1, 1, 1, 0), Fleet(2, 1, 1, 0))
+    assert await two.lead(30.0, "h2") == 2, "an edit takes the lease at once"
+    assert not await one.publish(prices(1), {}, {})
+    assert await one.lead(30.0, "h1") is None
+    assert (one.fleet, two.fleet) == (Fleet(2, 1, 2, 1), Fleet(2, 2, 2, 1))
+    assert await three.lead(30.0, "h1") is None, "who starts with an old configuration does not bring it back"
+    assert three.fleet == Fleet(3, 1, 2, 2)
+    assert await one.lead(30.0, "h2") is None, "as new as the holder's"
+    assert await two.lead(30.0, "h2") == 2
+    assert two.fleet == Fleet(3, 2, 2, 1)
+    assert await two.lead(30.0, "h1") == 2, "it holds the lease already; an edit back to an old text is a new generation"
+    assert two.fleet == Fleet(3, 3, 3, 2), "three has the same text, but has not asked since"
+    assert await three.lead(30.0, "h1") is None
+    assert three.fleet == Fleet(3, 3, 3, 1)
+
+
+async def test_an_old_configuration_governs_when_nobody_lives_who_has_a_newer_one(new: New) -> None:
+    one, two, three = (new(name)[0] for name in ("one", "two", "three"))
+    await one.lead(0.05, "h1")
+    await two.lead(0.05, "h2")
+    assert await one.lead(0.05, "h1") is None
+    await asyncio.sleep(0.15)  # Two leases: two is gone.
+    assert await one.lead(0.05, "h1") == 3
+    assert one.fleet == Fleet(1, 1, 1, 0)
+    assert await three.lead(30.0, "h2") == 4
+    await three.resign()
+    assert await one.lead(0.05, "h1") == 5, "who leaves need not be waited for"
 
 
 async def test_what_is_published_is_what_is_polled(new: New) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from redis.asyncio import Redis
 
 from gateway.domain.prices import Prices
 from gateway.edges.store.embedded import EmbeddedServer
-from gateway.edges.store.keys import ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.keys import SCHEMA, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.redis import SETTLED_S
 from gateway.edges.store.scripts import Script
 from gateway.ports import StoreAway
+
+HOUR = int(time.time() // 3600) - 48
+"""A full hour of the day before yesterday: the server's clock allows no slot that lies ahead."""
 
 
 class Proxy:
@@ -96,8 +101,8 @@ async def test_a_copy_of_a_batch_changes_nothing(replica, client: Redis) -> None
     keys, script = GroupKeys("fleet"), Script("flush")
 
     async def send(seq: int, believed: int, amount: int) -> int:
-        names = [keys.sequence("other"), *keys.touched, keys.slot(3600, 500_000)]
-        return int(await script.run(client, names, [seq, believed, 60, 60, 60, 60, 3, 500_000, 1, "n", amount]))
+        names = [keys.sequence("other"), keys.schema, *keys.touched, keys.slot(3600, HOUR)]
+        return int((await script.run(client, names, [seq, believed, 60, 60, 60, 60, SCHEMA, 0, 20, 3, HOUR, 1, "n", amount]))[0])
 
     assert await send(5, 0, 1) == 5, "first contact starts wherever the replica's batches start"
     assert await send(5, 0, 1) == 5
@@ -111,12 +116,12 @@ async def test_a_copy_of_a_batch_changes_nothing(replica, client: Redis) -> None
 
 async def test_a_field_that_cannot_be_counted_does_not_stop_the_others(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
     one = replica()
-    one.book("n", 1, 1_800_000_000.0)
+    one.book("n", 1, HOUR * 3600.0)
     await one.store.flush()
-    await client.hset(GroupKeys("fleet").slot(3600, 500_000), "n", "not a number")
-    one.recorder.book([("n", 1), ("m", 1)], 1_800_000_000.0)
+    await client.hset(GroupKeys("fleet").slot(3600, HOUR), "n", "not a number")
+    one.recorder.book([("n", 1), ("m", 1)], HOUR * 3600.0)
     assert await one.store.flush() == 1
-    assert await client.hget(GroupKeys("fleet").slot(3600, 500_000), "m") == "1"
+    assert await client.hget(GroupKeys("fleet").slot(3600, HOUR), "m") == "1"
     with pytest.raises(StoreAway, match="holds a counter that is no number"):
         await one.store.slots(0)
 
@@ -167,10 +172,13 @@ async def test_a_leader_can_publish_after_the_store_forgot_its_tokens(replica, c
         await one.store.lead(30.0)
         await one.store.resign()
     token = await one.store.lead(30.0)
+    assert await one.store.publish(Prices(1, token, "", 0.0, "x"), {}, {})
+    kept = await client.hgetall(ControlKeys.published)
     await client.flushall()
     fresh = await two.store.lead(30.0)
     assert fresh < token
-    assert await one.store.publish(Prices(1, token, "", 0.0, "x"), {}, {})  # Overtaken, and nobody can know.
+    assert not await one.store.publish(Prices(1, token, "", 0.0, "x"), {}, {}), "overtaken: the lease is not its own"
+    await client.hset(ControlKeys.published, mapping=kept)  # As if only the tokens had been lost.
     assert not await two.store.publish(Prices(1, fresh, "", 0.0, "x"), {}, {})
     fresh = await two.store.lead(30.0)
     assert fresh == token + 1
@@ -189,7 +197,7 @@ async def test_two_leaders_with_the_same_token_cannot_both_write(replica, client
 
 async def test_a_reader_gets_what_changed_and_only_that(replica, client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("gateway.edges.store.redis.CURSOR_MARGIN_S", 0.0)
-    one, hours = replica(), [500_000, 500_001, 500_002]
+    one, hours = replica(), [HOUR, HOUR + 1, HOUR + 2]
     for hour in hours:
         one.book("n", 1, hour * 3600.0)
     await one.store.flush()
@@ -207,7 +215,7 @@ async def test_a_reader_reads_everything_again_after_any_silence(replica, client
     """INFO is forbidden here, so that nothing but the silence itself tells that the server may be another one."""
     await client.execute_command("ACL", "SETUSER", "bob", "on", ">pass", "~sluice:*", "+@all", "-info")
     one = replica("boot-1", proxy.url.replace("unix://", "unix://bob:pass@"))
-    one.book("n", 1, 1_800_000_000.0)
+    one.book("n", 1)
     await one.store.flush()
     for _ in range(3):
         await one.store.slots(0)
@@ -225,7 +233,7 @@ async def test_a_reader_reads_everything_again_after_any_silence(replica, client
 async def test_a_reader_reads_everything_again_from_a_restarted_server(replica, server, directory: Path) -> None:  # type: ignore[no-untyped-def]
     own: EmbeddedServer = await server()
     one = replica("boot-1", own.url)
-    one.book("n", 1, 1_800_000_000.0)
+    one.book("n", 1)
     await one.store.flush()
     await one.store.slots(0)
     mark_s = one.clock.wall_s()
@@ -256,6 +264,71 @@ async def test_a_full_store_is_away_and_loses_nothing(replica, server) -> None: 
     assert not one.store.health.is_away
     assert await one.total("n") == 2
     await plain.aclose()
+
+
+async def test_a_store_in_which_a_newer_build_writes_is_refused_and_nothing_is_lost(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    one.book("n", 1)
+    await client.hset(GroupKeys("fleet").schema, "version", SCHEMA + 1)
+    for _ in range(2):
+        with pytest.raises(StoreAway, match=rf"layout {SCHEMA + 1}, which a newer build writes .* upgrade this gateway"):
+            await one.store.flush()
+    assert one.store.health.is_away
+    assert not [key async for key in client.scan_iter("*:slot:*")]
+    await client.hset(GroupKeys("fleet").schema, "version", SCHEMA)
+    await one.store.flush()
+    assert await one.total("n") == 1
+    assert one.store.health.schema_before is None
+
+
+async def test_counts_of_an_older_layout_stay_unread_and_that_is_said(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one, two = replica("one"), replica("two")
+    await client.hset(GroupKeys("fleet").schema, "version", "0.5")  # There is no layout 0; anything below ours will do.
+    one.book("n", 1)
+    await one.store.flush()
+    two.book("n", 1)
+    await two.store.flush()
+    assert await client.hget(GroupKeys("fleet").schema, "version") == str(SCHEMA)
+    assert [r.store.health.schema_before for r in (one, two)] == ["0.5", "0.5"]
+
+
+async def test_a_clock_that_runs_ahead_counts_in_the_servers_present(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    now_s = time.time()
+    one.clock.wall_s = lambda: time.time() + 3 * 86_400.0
+    one.book("n", 1)
+    one.book("n", 2, now_s - 86_400.0)
+    one.book("n", 4, now_s - 400 * 86_400.0)
+    assert await one.store.flush() == 1
+    assert one.store.health.clock_offset_s == pytest.approx(-3 * 86_400.0, abs=5.0)
+    found = {n: t["n"] for w, n, t in await one.store.slots(0) if w == 3600}
+    present, yesterday, oldest = (int((now_s - back_s) // 3600) for back_s in (0, 86_400, WIDTHS[-1].kept_s))
+    assert found in ({present: 1, yesterday: 2, oldest: 4}, {present + 1: 1, yesterday: 2, oldest + 1: 4}), "no total is lost"
+    one.book("n", 8)
+    assert await one.store.flush() == 1
+    assert await one.total("n") == 15
+    assert await client.get(GroupKeys("fleet").sequence("boot-1")) == "2"
+
+
+async def test_a_server_that_loses_single_keys_is_found_out(replica, client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("gateway.edges.store.redis.COMPARE_EVERY_S", 0.0)
+    one, keys = replica(), GroupKeys("fleet")
+    number = int((time.time() - SETTLED_S) // 300) - 1
+    for at_s in range(number * 300, number * 300 + 300, 7):
+        one.book("n", 3, float(at_s))
+        one.book("m", 1, float(at_s))
+    await one.store.flush()
+    await one.store.slots(0)
+    assert one.store.health.mismatches == 0
+    lost = int((await client.hgetall(keys.slot(10, number * 30 + 4)))["n"])
+    await client.delete(keys.slot(10, number * 30 + 4))
+    await one.store.slots(0)
+    assert one.store.health.mismatches == 1
+    assert "2 counters of the five minutes" in one.store.health.last_mismatch
+    assert f"n: {43 * 3} against {43 * 3 - lost}" in one.store.health.last_mismatch or "m: 43" in one.store.health.last_mismatch
+    await client.delete(keys.slot(300, number))
+    await one.store.slots(0)
+    assert one.store.health.mismatches == 2
 
 
 async def test_verdicts_and_published_prices_hold_nothing_but_what_they_should(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]

@@ -74,9 +74,9 @@ class Flaky(MemoryStore):
         self._check()
         return await super().flush()
 
-    async def lead(self, ttl_s: float) -> int | None:
+    async def lead(self, ttl_s: float, config_hash: str = "") -> int | None:
         self._check()
-        return await super().lead(ttl_s)
+        return await super().lead(ttl_s, config_hash)
 
     async def slots(self, from_wall_s: float) -> Slots:
         self._check()
@@ -91,8 +91,8 @@ class Flaky(MemoryStore):
         return await super().poll()
 
 
-def core_on(state: State, spec: SloSpec = SPEND) -> Core:
-    return assemble(CATALOG, [spec], SHADOW, PREDICTIONS, state, "enforce", "hash", 4.5)
+def core_on(state: State, spec: SloSpec = SPEND, config_hash: str = "hash") -> Core:
+    return assemble(CATALOG, [spec], SHADOW, PREDICTIONS, state, "enforce", config_hash, 4.5)
 
 
 @dataclass
@@ -294,6 +294,106 @@ async def test_a_tick_that_fails_leaves_no_gap_in_the_accounts(pair: tuple[Repli
     clock.s = 10.0
     await a.round()
     assert a.spent == pytest.approx(0.2)
+
+
+# -- without the store -------------------------------------------------------------------------------------------------
+
+
+async def play(pair: tuple[Replica, Replica], clock: Hand, seconds: float, requests: int = 50, usd_each: float = 0.002) -> float:
+    """Let both serve `requests` per tick and keep their duties going whatever comes; return the dollars."""
+    for _ in range(round(seconds / 5.0)):
+        for replica in pair:
+            replica.serve(requests, usd_each)
+            for duty in (replica.upkeep.flush, replica.upkeep.govern, replica.upkeep.poll):
+                try:
+                    await duty()
+                except StoreAway:
+                    pass
+        clock.s += 5.0
+    return round(seconds / 5.0) * 2 * requests * usd_each
+
+
+def cut(pair: tuple[Replica, Replica], is_away: bool) -> None:
+    for replica in pair:
+        replica.store.is_away = is_away
+
+
+async def test_prices_are_frozen_for_a_quarter_of_an_hour_and_then_each_goes_on_alone(pair: tuple[Replica, Replica], clock: Hand) -> None:
+    a, b = pair
+    spent = await play(pair, clock, 900.0)
+    before = a.prices
+    cut(pair, True)
+    await play(pair, clock, 890.0)
+    assert a.prices is before and b.prices == before and a.upkeep.watched.alone_since_wall_s is None
+    seen_s = a.state.prices_seen_s
+    spent += 890.0 / 5.0 * 2 * 50 * 0.002 + await play(pair, clock, 600.0, requests=150)
+    for one in pair:
+        assert one.upkeep.watched.alone_since_wall_s == pytest.approx(T + 1800.0, abs=15.0)
+        assert one.prices.version > before.version
+        assert one.prices.prices[0].value > before.prices[0].value * 1.05, "three times the traffic: money is scarcer"
+        assert one.spent == pytest.approx(spent, rel=0.005), "its own counts, twice"
+    assert a.state.prices_seen_s == seen_s, "nobody else has confirmed these prices: their age goes on"
+
+
+async def test_after_an_hour_alone_the_accounts_are_exact_and_prices_go_on_from_where_they_were(
+    pair: tuple[Replica, Replica], clock: Hand
+) -> None:
+    a, b = pair
+    spent = await play(pair, clock, 900.0)
+    cut(pair, True)
+    spent += await play((a, b), clock, 3600.0, requests=150)
+    alone = {one.name: one.prices for one in pair}
+    b_only = await play((b,), clock, 300.0) / 2  # One serves on, so that the two differ.
+    spent += b_only
+    cut(pair, False)
+    a.upkeep.watched.errors.clear()
+    await a.upkeep.poll()
+    assert a.prices == alone["a"], "the store's own prices are an hour old"
+    await b.upkeep.flush()
+    await a.round()
+    leader = next(one for one in pair if one.upkeep.watched.is_leader)
+    assert leader.spent == pytest.approx(spent, rel=1e-9)
+    assert leader.prices.prices[0].value == pytest.approx(alone[leader.name].prices[0].value, rel=0.05)
+    await b.upkeep.poll()
+    assert a.prices == b.prices
+    assert [one.upkeep.watched.alone_since_wall_s for one in pair] == [None, None]
+    more = await play(pair, clock, 600.0)
+    await a.round()
+    await b.round()
+    assert a.spent == b.spent == pytest.approx(spent + more, rel=1e-9), "nothing is counted twice"
+
+
+async def test_a_config_edit_while_alone_goes_on_with_accounts_and_prices(pair: tuple[Replica, Replica], clock: Hand) -> None:
+    _, b = pair
+    spent = await play(pair, clock, 900.0)
+    cut(pair, True)
+    spent += await play(pair, clock, 1200.0)
+    before = b.prices
+    edited = core_on(b.state, replace(SPEND, options=Cost.Options(4_000.0, 864_000.0)))
+    b.core.governor.hand_over(edited.governor)
+    b.core = edited
+    spent += await play(pair, clock, 10.0)
+    assert b.prices.version == before.version + 2 and b.spent == pytest.approx(spent, rel=0.005)
+
+
+async def test_a_gateway_that_never_saw_its_store_prices_for_itself(clock: Hand) -> None:
+    late = Replica(clock, Shared(), "late")
+    late.store.is_away = True
+    await play((late, late), clock, 1000.0)
+    assert late.prices.version >= 1 and late.upkeep.watched.alone_since_wall_s is not None
+    assert late.spent == pytest.approx(200 * 2 * 50 * 0.002, rel=0.02)
+
+
+async def test_two_configurations_on_one_store_the_newest_governs(pair: tuple[Replica, Replica], clock: Hand) -> None:
+    a, b = pair
+    await a.round()
+    assert a.upkeep.watched.is_leader
+    b.core = core_on(b.state, replace(SPEND, options=Cost.Options(4_000.0, 864_000.0)), "newer")
+    await b.round()
+    assert b.upkeep.watched.is_leader
+    await a.round()
+    assert not a.upkeep.watched.is_leader and a.prices == b.prices and a.prices.config_hash == "newer"
+    assert (a.store.fleet.behind, a.store.fleet.generation, b.store.fleet.generation) == (1, 1, 2)
 
 
 async def test_overrides_reach_a_gateway_that_has_no_prices_yet(pair: tuple[Replica, Replica], clock: Hand) -> None:

@@ -3,6 +3,7 @@
 "use strict";
 
 const STALE_AFTER_S = 5; // no event for so long: what is shown is old
+const CLOCK_OFF_S = 5; // half a slot of counts
 const BUDGETS_STALE_AFTER_S = 60; // then prices are frozen
 const RETRY_S = [1, 2, 4, 8, 15];
 const TRAIL_S = 15 * 60;
@@ -138,7 +139,16 @@ function alertsOf(state) {
   const errors = (worker.config || {}).errors || [];
   if (errors.length) found.push(["bad", `The last edit of the configuration was not taken: ${errors.length} error${errors.length > 1 ? "s" : ""} (below).`]);
   const store = worker.store || {};
-  if (store.is_away) found.push(["warn", `The store is away${store.last_error ? ` (${store.last_error})` : ""}. Requests go on with frozen prices.`]);
+  const fleet = worker.fleet || {};
+  const meanwhile = known(local.alone_since_wall_s) ? `, each replica prices by its own counts times ${fleet.replicas}` : " with frozen prices";
+  if (store.is_away) found.push(["warn", `The store is away${store.last_error ? ` (${store.last_error})` : ""}. Requests go on${meanwhile}.`]);
+  if (fleet.generation < fleet.newest)
+    found.push(["warn", `Another replica runs a newer configuration (generation ${fleet.newest}, here ${fleet.generation}); it makes the prices.`]);
+  else if (fleet.behind) found.push(["warn", `${fleet.behind} of ${fleet.replicas} replicas run an older configuration; the newest makes the prices.`]);
+  if (Math.abs(store.clock_offset_s || 0) > CLOCK_OFF_S)
+    found.push(["warn", `This machine's clock and the store's differ by ${span(Math.abs(store.clock_offset_s))}; set one of them right.`]);
+  if (store.mismatches) found.push(["bad", `The store lost counts: ${store.last_mismatch}`]);
+  if (known(store.schema_before)) found.push(["warn", `The store holds counts of an older layout (${store.schema_before}) that this build does not read.`]);
   const age = budgetAge(state);
   if (!store.is_away && age > BUDGETS_STALE_AFTER_S) found.push(["warn", `The budget state is ${span(age)} old; prices are frozen.`]);
   if (board.config_hash && (worker.config || {}).hash && board.config_hash !== worker.config.hash)

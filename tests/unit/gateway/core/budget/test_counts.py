@@ -148,3 +148,11 @@ def test_reading_twice_reordered_or_in_parts_gives_the_same_totals(first: list[t
         counts.update(reversed(slots_of(totals)))
     assert fresh_sum == sum(totals.values())
     assert counts.total("n", T, T + HOUR) == sum(totals.values())
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    counts = Counts()
+    counts.add([("n", 1)], 1_000.0)
+    other = counts.copy()
+    other.add([("n", 2)], 1_000.0)
+    assert (counts.total("n", 0.0, 3600.0), other.total("n", 0.0, 3600.0)) == (1, 3)

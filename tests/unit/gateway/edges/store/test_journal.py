@@ -40,6 +40,18 @@ def test_batches_go_out_in_order_and_once() -> None:
     assert (store.total, journal.pending) == (7, 0)
 
 
+def test_what_the_store_has_not_is_known_at_any_time() -> None:
+    journal = Journal()
+    for n in (1, 2, 4):
+        journal.seal({0: {"n": n}})
+    journal.heard(1, 0.0)
+    assert journal.unacknowledged() == [{0: {"n": 2}}, {0: {"n": 4}}]
+    journal.heard(3, 0.0)
+    assert journal.unacknowledged() == []
+    journal.heard(2, 0.0)
+    assert journal.unacknowledged() == [{0: {"n": 4}}], "rolled back"
+
+
 def test_a_lost_reply_is_asked_again_and_changes_nothing() -> None:
     journal, store = Journal(), Ledger()
     journal.seal({0: {"n": 5}})

@@ -5,6 +5,8 @@ from redis.crc import key_slot
 from gateway.core.budget.counts import KEPT, WIDTHS_S
 from gateway.edges.store.keys import SCHEMA, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
 
+CONTROL = [key for name, key in vars(ControlKeys).items() if not name.startswith("_")]
+
 
 def slots_of(keys: list[str]) -> set[int]:
     return {key_slot(k.encode()) for k in keys}
@@ -13,13 +15,13 @@ def slots_of(keys: list[str]) -> set[int]:
 def test_every_key_of_a_flush_lies_on_one_hash_slot() -> None:
     for group in ("fleet", "0", "255"):
         keys = GroupKeys(group)
-        touched = [keys.sequence("boot-1"), *keys.touched, *(keys.slot(w.seconds, n) for w in WIDTHS for n in (0, 7, 180_000_000))]
+        slots = (keys.slot(w.seconds, n) for w in WIDTHS for n in (0, 7, 180_000_000))
+        touched = [keys.sequence("boot-1"), keys.schema, *keys.touched, *slots]
         assert len(slots_of(touched)) == 1
 
 
 def test_leading_publishing_and_overriding_share_one_hash_slot() -> None:
-    control = [ControlKeys.lease, ControlKeys.fence, ControlKeys.published, ControlKeys.overrides, ControlKeys.audit]
-    assert len(slots_of(control)) == 1
+    assert len(slots_of(CONTROL)) == 1
 
 
 def test_groups_are_spread() -> None:
@@ -29,9 +31,10 @@ def test_groups_are_spread() -> None:
 def test_every_key_names_the_schema_and_no_two_are_the_same() -> None:
     keys = GroupKeys("fleet")
     every = [keys.sequence("r"), *keys.touched, *(keys.slot(w.seconds, 5) for w in WIDTHS), FeedbackKeys.day(3)]
-    every += [ControlKeys.lease, ControlKeys.fence, ControlKeys.published, ControlKeys.overrides, ControlKeys.audit]
+    every += CONTROL
     assert all(k.startswith(f"sluice:{SCHEMA}:{{") for k in every)
     assert len(set(every)) == len(every)
+    assert keys.schema == "sluice:{fleet}:schema", "the one key that every build finds, whatever its layout"
 
 
 def test_the_rings_hold_what_the_budgets_look_back() -> None:

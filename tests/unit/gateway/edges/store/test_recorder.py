@@ -24,6 +24,15 @@ def test_what_is_booked_after_a_take_comes_with_the_next_one() -> None:
     assert recorder.take(10) == {}
 
 
+def test_what_waits_can_be_looked_at_without_taking_it() -> None:
+    recorder = SlotRecorder()
+    recorder.book([("n", 1)], 100.0)
+    recorder.book([("n", 2)], 110.0)
+    assert recorder.held(0) == {10: {"n": 1}, 11: {"n": 2}}
+    assert recorder.held(11) == {11: {"n": 2}}
+    assert recorder.take(10) == {10: {"n": 1}, 11: {"n": 2}}
+
+
 def test_the_oldest_slots_are_taken_first() -> None:
     recorder = SlotRecorder()
     for second in (300, 100, 200):

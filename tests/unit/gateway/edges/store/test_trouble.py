@@ -23,6 +23,7 @@ URL = "rediss://ada:s%C3%A9cret@cache.example:6380/3?ssl_cert_reqs=none"
         (ConnectionResetError("reset"), "cannot be reached: reset", False),
         (foreign.NoPermissionError("NOPERM this user"), "refused: NOPERM this user", True),
         (foreign.ResponseError("ERR anything"), "refused: ERR anything", True),
+        (foreign.ResponseError("SLUICE_SCHEMA 9"), "holds counts of layout 9, which a newer build writes", True),
         (foreign.InvalidResponse("?"), "gave an unusable answer: ?", False),
     ],
 )

@@ -53,12 +53,14 @@ STATE: dict[str, Any] = {
         "queue": {"waiting": 2}, "reserved_usd": 0.5,
         "prices_version": 17,
         "prices_age_s": 3.2,
+        "alone_since_wall_s": 90.0,
         "overrides": {"pins": [{"route": "auto"}]},
     },
     "worker": {
+        "fleet": {"replicas": 4, "generation": 2, "newest": 2, "behind": 1},
         "routers": {"auto": None, "other": "no artifact"},
         "config": {"generation": 3, "hash": "bbb", "errors": ["x"], "mode": "observe"},
-        "store": {"is_away": True, "fill": 0.01, "pending_batches": 4, "lost_batches": 7},
+        "store": {"is_away": True, "fill": 0.01, "pending_batches": 4, "lost_batches": 7, "mismatches": 2, "clock_offset_s": -0.5},
         "decision_log": {"written": 9, "dropped": 1, "errors": 2},
     },
 }  # fmt: skip
@@ -149,6 +151,9 @@ def test_gauges_say_what_the_state_says() -> None:
     assert got['sluice_router_fallback{route="auto"}'] == 0
     assert got['sluice_router_fallback{route="other"}'] == 1
     assert got["sluice_store_lost_batches_total"] == 7
+    assert got["sluice_store_mismatches_total"] == 2
+    assert got["sluice_store_clock_offset_seconds"] == -0.5
+    assert (got["sluice_replicas"], got["sluice_replicas_behind"], got["sluice_alone"]) == (4, 1, 1)
     assert got["sluice_decision_log_dropped_total"] == 1
 
 
