@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from gateway.commands import check, explain, export, freeze, keys, pin, schema, serve, unpin
+from gateway.commands import check, explain, export, freeze, keys, pin, schema, serve, store, unpin
 
 VERBS = {
     "serve": serve,
@@ -15,6 +15,7 @@ VERBS = {
     "unpin": unpin,
     "freeze": freeze,
     "keys": keys,
+    "store": store,
 }
 
 

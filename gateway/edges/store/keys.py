@@ -78,3 +78,12 @@ class FeedbackKeys:
     def day(number: int) -> str:
         """Hash: request id -> JSON of tenant and verdict; `number` counts days since 1970."""
         return f"sluice:{SCHEMA}:{{feedback}}:{number}"
+
+
+class CheckKeys:
+    """Keys that `sluice store check` writes, uses and deletes; of one try, so that two checks do not meet."""
+
+    @staticmethod
+    def of(nonce: str) -> tuple[str, ...]:
+        """String, hash, sorted set and list."""
+        return tuple(f"sluice:{SCHEMA}:{{check}}:{nonce}:{kind}" for kind in ("string", "hash", "zset", "list"))

@@ -14,15 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import takewhile
 from typing import Any, cast
-from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
 
 from gateway.domain.prices import Overrides, Prices
 from gateway.edges.store import overrides, verdicts
+from gateway.edges.store.client import connect
 from gateway.edges.store.generations import ALIVE_LEASES, CONFIGS_KEPT, Generations
 from gateway.edges.store.health import StoreHealth
 from gateway.edges.store.journal import Batch, Journal
@@ -33,7 +30,6 @@ from gateway.edges.store.scripts import Script
 from gateway.edges.store.trouble import TROUBLES, address_of, is_refusal, reason_of
 from gateway.ports import Clock, Fleet, Slots, StoreAway
 
-SCHEMES = ("redis", "rediss", "unix")
 SCRIPTS = ("flush", "changed", "read", "compare", "lead", "resign", "publish", "override", "feedback")
 FLEET = "fleet"
 """The group of the counters of fleet and routes."""
@@ -59,23 +55,13 @@ class RedisStore:
     """`ports.Store`.
 
     url: the server's, with credentials. replica: unique for every start of every process (boot id): it numbers this
-    process's batches and holds the governor's lease. Raises ValueError for a URL that is none of `SCHEMES`.
+    process's batches and holds the governor's lease. Raises ValueError for a URL that `connect` refuses.
     """
 
     def __init__(self, url: str, options: StoreOptions, clock: Clock, recorder: SlotRecorder, replica: str) -> None:
-        scheme = urlsplit(url).scheme
-        if scheme not in SCHEMES:
-            raise ValueError(f"store.url: scheme {scheme!r} is none of {', '.join(s + '://' for s in SCHEMES)}")
         self._url, self._timeout_s, self._clock = url, options.timeout, clock
         self._recorder, self._replica = recorder, replica
-        self._client: Redis = Redis.from_url(
-            url,
-            decode_responses=True,
-            protocol=2,  # Proxies and managed servers may not know HELLO; nothing here needs RESP3.
-            socket_timeout=options.timeout,
-            socket_connect_timeout=options.timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = connect(url, options.timeout)
         self._scripts = {name: Script(name) for name in SCRIPTS}
         self._keys, self._journal = GroupKeys(FLEET), Journal()
         self._flushing = asyncio.Lock()
