@@ -216,6 +216,10 @@ class Pipeline:
         self.recorder.book(runtime.dispatcher.turned_away(reason), self.clock.wall_s())
         self.observer.turned_away(reason)
 
+    def judged(self, runtime: Runtime, route: str, is_good: bool, weight: float, wall_s: float) -> None:
+        """Count a verdict on an answer, in the slot of its request's time."""
+        self.recorder.book(runtime.dispatcher.verdict(is_good, route, weight), wall_s)
+
     def sweep(self, dispatcher: Dispatcher, now_s: float) -> None:
         """Wake the queued requests whose turn has come, or whose time has run out."""
         if not dispatcher.waiting:

@@ -42,6 +42,21 @@ class Clock(Protocol):
 class Chance(Protocol):
     """The only source of randomness."""
 
+    secret: bytes
+    """What keyed draws and seals rest on."""
+
+    def share(self, secret: bytes) -> None:
+        """Draw and seal with a secret that other processes have, too."""
+        ...
+
+    def sealed(self, request_id: str, wall_s: float, *parts: str) -> str:
+        """Return an id of the same form from which we can tell again when it was made, and whether for these parts."""
+        ...
+
+    def opened(self, request_id: str, *parts: str) -> float | None:
+        """Return when a sealed id was made, Unix seconds; None when it was not sealed with these parts."""
+        ...
+
     def request_id(self) -> str:
         """Return a fresh id that cannot be guessed."""
         ...
@@ -258,8 +273,12 @@ class Store(Protocol):
         """Write or clear a pin or a freeze; audited."""
         ...
 
-    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> None:
-        """Record a verdict on an earlier answer."""
+    async def secret(self, proposed: str) -> str:
+        """Return the secret that all replicas share: the first one that was ever proposed."""
+        ...
+
+    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
+        """Record a verdict on an answer to a request of `wall_s`; return whether it is the first on it."""
         ...
 
     async def close(self) -> None:

@@ -60,6 +60,7 @@ class Ticket:
         "expectations",
         "facts",
         "failed_usd",
+        "is_scored",
         "listed_usd",
         "mode",
         "opening",
@@ -85,6 +86,8 @@ class Ticket:
         self.outlooks: tuple[Outlook, ...] = ()
         self.listed_usd: tuple[float, ...] = ()
         """Expected dollars per candidate at list prices, without the learned factor."""
+        self.is_scored = False
+        """Whether a router predicted the qualities."""
         self.at = 0
         """Index of the candidate that `placed` names."""
         self.usable: tuple[bool, ...] = ()
@@ -198,6 +201,7 @@ class Dispatcher:
             wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
             return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
         ticket.expectations, ticket.listed_usd = self._expect(facts, models, outlooks, qualities)
+        ticket.is_scored = qualities is not None
         es = ticket.expectations
         ticket.trial = tuple([o.is_trial for o in outlooks])
         ticket.terms, ticket.mode = self.terms(facts.route), self.mode
@@ -264,9 +268,11 @@ class Dispatcher:
             state.schedule.remove(ticket, now_s)
         self._close(ticket, outcome, now_s)
         model = self.catalog.models.get(outcome.model) if outcome.model is not None else None
-        usd, expected = ticket.failed_usd, 0.0
+        usd, expected, predicted = ticket.failed_usd, 0.0, None
         if model is not None:
             expected = ticket.listed_usd[ticket.at]
+            if ticket.is_scored:
+                predicted = ticket.expectations[ticket.at].quality
             usd += billed_usd(model.tariff, outcome)
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
@@ -276,7 +282,7 @@ class Dispatcher:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
-        entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected)
+        entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted)
         return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
 
     def refused(self, facts: RequestFacts, shed: Shed, now_s: float, wall_s: float = 0.0) -> Booking:
@@ -290,9 +296,9 @@ class Dispatcher:
         """Return what is counted for a request that never became one: no key, unknown model, too large."""
         return self._book.turned_away(reason)
 
-    def verdict(self, is_good: bool, route: str) -> list[Entry]:
-        """Return what a verdict on an answer adds to the quality SLOs of its route."""
-        return self._book.verdict(is_good, route)
+    def verdict(self, is_good: bool, route: str, weight: float = 1.0) -> list[Entry]:
+        """Return what a verdict on an answer adds to the quality SLOs of its route; weight: `slis.quality.weight_of`."""
+        return self._book.verdict(is_good, route, weight)
 
     @property
     def waiting(self) -> int:

@@ -9,6 +9,8 @@ Entry = tuple[str, int]
 """A counter's field and what is added to it; dollars are counted in whole nano-dollars (`NANO` of a dollar)."""
 
 NANO = 1_000_000_000
+MILLI = 1000
+"""Verdicts count by their weight, and predicted losses are fractions: both in whole thousandths."""
 
 
 class Form(Enum):

@@ -130,6 +130,7 @@ class Worker:
         )  # fmt: skip
         self._upkeep.on_prices = self._log_prices
         await self._first_prices()
+        await self._share_secret()
         story: Any = self._pipeline
         self._data = DataPort(config.server, self._clock, self._chance, story, lambda: self._runtime)
         host, port = address(config.server.listen)
@@ -162,6 +163,13 @@ class Worker:
             self._upkeep.watched.board = published.board
         self._log_prices()
 
+    async def _share_secret(self) -> None:
+        """Draw and seal as all replicas do; while the store is away with a secret of our own."""
+        try:
+            self._chance.share(bytes.fromhex(await self._store.secret(self._chance.secret.hex())))
+        except (StoreAway, ValueError) as trouble:
+            LOG.warning("no shared secret (%s): until the next start verdicts on this process's answers count only here", trouble)
+
     async def _let_go(self) -> None:
         """Flush what can be flushed and release everything, in reverse order; each part only once."""
         for step in (self._last_flush, self._close_admin, self._close_upstream, self._close_log, self._close_embedded):
@@ -174,7 +182,7 @@ class Worker:
         try:
             async with asyncio.timeout(self._clock.real_s(FAREWELL_S)):
                 if hasattr(self, "_data"):
-                    await self._data.feedback.flush(self._store)
+                    await self._data.flush_feedback(self._store)
                 await self._store.flush()
                 await self._store.resign()
         except (StoreAway, TimeoutError) as trouble:
@@ -220,7 +228,7 @@ class Worker:
         return self.runtime.config
 
     async def _flush(self) -> None:
-        await self._data.feedback.flush(self._store)
+        await self._data.flush_feedback(self._store)
         await self._store.flush()
 
     async def _sweep(self) -> None:

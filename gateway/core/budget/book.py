@@ -5,7 +5,8 @@ Field names are part of the store's contents (`edges/store/keys.py` says where t
     req, n, usd                 requests arrived, settled, nano-dollars; also r.<route>.<the same>
     k.<class>  end.<reason>     settled requests by class and by how they ended;  shed.<reason>.<class>
     m.<model>.n .usd .exp .in .out   per model: requests, nano-dollars billed and expected at list prices, tokens
-    s.<slo id>.n .x             valid and bad events of one SLO
+    s.<slo id>.n .x             valid and bad events of one SLO; of verdicts in thousandths, by their weight, and .v their number
+    s.<slo id>.p .q             of a quality SLO: scored requests, and what the router expected them to lose, in thousandths of an answer
 
 Names are put together once per kind of request and kept: booking is on the data path.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from gateway.core.budget.slo import Slo, scoped
 from gateway.domain.catalog import TrafficClass
 from gateway.domain.errors import Reason
-from gateway.domain.event import NANO, Entry, Outcome
+from gateway.domain.event import MILLI, NANO, Entry, Outcome
 
 SHEDS = frozenset({Reason.SHED_DEADLINE, Reason.SHED_OVERLOAD})
 
@@ -28,6 +29,7 @@ class Book:
         self._applying: dict[str, tuple[Slo, ...]] = {}
         self._openings: dict[str, list[Entry]] = {}
         self._settled: dict[tuple[str, str, Reason], list[Entry]] = {}
+        self._predicted: dict[str, tuple[tuple[str, str], ...]] = {}
         self._turned_away: dict[Reason, list[Entry]] = {}
         self._dollars: dict[str, tuple[str, str]] = {}
         self._of_model: dict[str, tuple[str, str, str, str, str]] = {}
@@ -39,12 +41,15 @@ class Book:
             known = self._openings[route] = [("req", 1), (scoped("req", route), 1)]
         return known
 
-    def settled(self, route: str, klass: TrafficClass, outcome: Outcome, usd: float, listed_usd: float) -> list[Entry]:
+    def settled(
+        self, route: str, klass: TrafficClass, outcome: Outcome, usd: float, listed_usd: float, quality: float | None = None
+    ) -> list[Entry]:
         """Return what the end of a request adds.
 
         Args:
             usd: dollars of all attempts.
             listed_usd: what the answering model was expected to cost at list prices.
+            quality: predicted quality of its answer; None when nothing was predicted.
         """
         reason = outcome.reason
         entries = self._heads(route, klass, reason).copy()
@@ -60,6 +65,10 @@ class Book:
             entries.append((expected, round(listed_usd * NANO)))
             entries.append((prompt, outcome.prompt_tokens))
             entries.append((completion, outcome.completion_tokens))
+        if quality is not None and outcome.reason is Reason.SERVED:
+            for scored_field, lost_field in self._predicted_fields(route):
+                entries.append((scored_field, 1))
+                entries.append((lost_field, round((1.0 - quality) * MILLI)))
         if klass.exempts_sheds and reason in SHEDS:
             return entries
         for slo in self._of(route):
@@ -77,14 +86,16 @@ class Book:
             known = self._turned_away[reason] = [(f"end.{reason.value}", 1), *self._of_fleet(Outcome(reason, None))]
         return known
 
-    def verdict(self, is_good: bool, route: str) -> list[Entry]:
-        """Return what a verdict on an answer adds to the quality SLOs of its route."""
+    def verdict(self, is_good: bool, route: str, weight: float = 1.0) -> list[Entry]:
+        """Return what a verdict on an answer adds to the quality SLOs of its route; weight: `slis.quality.weight_of`."""
         entries: list[Entry] = []
+        amount = round(weight * MILLI)
         for slo in self._of(route):
-            if slo.spec.kind == "quality":
-                entries.append((slo.valid_field, 1))
+            if slo.evidence_field is not None:
+                entries.append((slo.evidence_field, 1))
+                entries.append((slo.valid_field, amount))
                 if not is_good:
-                    entries.append((slo.bad_field, 1))
+                    entries.append((slo.bad_field, amount))
         return entries
 
     def _of_fleet(self, outcome: Outcome) -> Iterator[Entry]:
@@ -117,8 +128,20 @@ class Book:
             known = self._of_model[model] = (f"m.{model}.n", f"m.{model}.usd", f"m.{model}.exp", f"m.{model}.in", f"m.{model}.out")
         return known
 
+    def _predicted_fields(self, route: str) -> tuple[tuple[str, str], ...]:
+        known = self._predicted.get(route)
+        if known is None:
+            known = tuple([predicted_fields(s) for s in self._of(route) if s.spec.kind == "quality"])
+            self._predicted[route] = known
+        return known
+
     def _of(self, route: str) -> tuple[Slo, ...]:
         known = self._applying.get(route)
         if known is None:
             known = self._applying[route] = tuple(s for s in self._slos if s.spec.route in (None, route))
         return known
+
+
+def predicted_fields(slo: Slo) -> tuple[str, str]:
+    """Return the counters of scored requests and of their predicted losses, in thousandths."""
+    return f"s.{slo.id}.p", f"s.{slo.id}.q"

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import Forecast
 from gateway.core.budget.slo import DAY_S, Slo, scoped
-from gateway.domain.event import NANO
 
 FLOOR, CEILING = 0.2, 5.0
 HORIZON = 0.25
 """Part of a rolling window that an allowance plans for. Assumed, not measured: long enough to be calm, short enough to act."""
 ROLL_EVERY_S = 60.0
-"""How often a rolling account is summed anew, to let old events age out."""
+"""How often a rolling account is summed anew, to let old events age out, and one of verdicts, to put late ones where they belong."""
 
 
 @dataclass(slots=True)
@@ -35,6 +34,8 @@ class Account:
     summed_s: float = 0.0
     bad: float = 0.0
     valid: float = 0.0
+    evidence: float = 0.0
+    """How many events, or verdicts, that rests on."""
     arrived: float = 0.0
     settled: float = 0.0
     fleet: float = 0.0
@@ -70,12 +71,16 @@ class Judgement:
     """Valid events still to come."""
     length_s: float = DAY_S
     """Length of the period or rolling window."""
+    has_data: bool = False
+    """Whether enough was counted to say anything; a law has its own rules for little evidence."""
+    evidence: float = 0.0
+    """How many events, or verdicts, that rests on."""
 
     @property
     def projected(self) -> float | None:
         """Spend or bad events at the end of the period over the budget, if things go on as they went; None without data."""
         budget = _budget(self)
-        if self.valid <= 0 or budget <= 0:
+        if self.valid <= 0 or budget <= 0 or not self.has_data:
             return None
         return (self.bad + self.bad / self.valid * self.to_come) / budget
 
@@ -107,13 +112,15 @@ class Ledger:
             account = self.accounts.setdefault(slo.id, Account())
             starts_s, ends_s = slo.bounds(wall_s)
             is_rolling = slo.spec.period is None
-            due = wall_s - account.summed_s >= ROLL_EVERY_S if is_rolling else starts_s != account.starts_s
-            if is_first or due:
+            # A late verdict belongs to the period of its request, which only the slots tell.
+            is_stale = (is_rolling or slo.evidence_field is not None) and wall_s - account.summed_s >= ROLL_EVERY_S
+            has_begun = not is_rolling and starts_s != account.starts_s
+            if is_first or is_stale or has_begun:
                 self._sum(slo, account, counts, starts_s, ends_s, wall_s)
             else:
-                scale = NANO if slo.spec.kind == "cost" else 1
-                account.bad += fresh.get(slo.bad_field, 0) / scale
-                account.valid += fresh.get(slo.valid_field, 0)
+                account.bad += fresh.get(slo.bad_field, 0) / slo.bad_scale
+                account.valid += fresh.get(slo.valid_field, 0) / slo.valid_scale
+                account.evidence += fresh.get(slo.evidence_field or slo.valid_field, 0)
                 account.arrived += fresh.get(scoped("req", slo.spec.route), 0)
                 account.settled += fresh.get(scoped("n", slo.spec.route), 0)
                 account.fleet += fresh.get("n", 0)
@@ -128,18 +135,18 @@ class Ledger:
         return [self._judge(slo, self.accounts[slo.id], wall_s, rate, cheapest_usd) for slo in self.slos]
 
     def _sum(self, slo: Slo, account: Account, counts: Counts, starts_s: float, ends_s: float, wall_s: float) -> None:
-        scale = NANO if slo.spec.kind == "cost" else 1
         until = wall_s + 60.0  # A little ahead: a slot's events may carry another replica's clock.
         account.starts_s, account.ends_s, account.summed_s = starts_s, ends_s, wall_s
-        account.bad = counts.total(slo.bad_field, starts_s, until) / scale
-        account.valid = counts.total(slo.valid_field, starts_s, until)
+        account.bad = counts.total(slo.bad_field, starts_s, until) / slo.bad_scale
+        account.valid = counts.total(slo.valid_field, starts_s, until) / slo.valid_scale
+        account.evidence = counts.total(slo.evidence_field, starts_s, until) if slo.evidence_field is not None else account.valid
         account.arrived = counts.total(scoped("req", slo.spec.route), starts_s, until)
         account.settled = counts.total(scoped("n", slo.spec.route), starts_s, until)
         account.fleet = counts.total("n", starts_s, until)
         if slo.spec.period is None:
             ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
-            account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / scale
-            account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out)
+            account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / slo.bad_scale
+            account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out) / slo.valid_scale
 
     def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
@@ -153,8 +160,8 @@ class Ledger:
             forecast = Forecast(length_s, getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
             left = forecast.left(elapsed_s, account.arrived, rate)
             total, elapsed = forecast.total(elapsed_s, account.arrived, rate), min(max(elapsed_s / length_s, 0.0), 1.0)
-        scale = NANO if slo.spec.kind == "cost" else 1
-        fresh_bad, fresh_valid = self._fresh.get(slo.bad_field, 0) / scale, self._fresh.get(slo.valid_field, 0)
+        fresh_bad = self._fresh.get(slo.bad_field, 0) / slo.bad_scale
+        fresh_valid = self._fresh.get(slo.valid_field, 0) / slo.valid_scale
         bad, valid = account.bad - account.ageing_bad, account.valid - account.ageing_valid
         if slo.spec.kind == "cost":
             budget = float(slo.spec.options.usd)
@@ -169,9 +176,10 @@ class Ledger:
             # Of the whole period's or a filled window's events: a young window would be used up by its first failure.
             events = account.valid + to_come if slo.spec.period is not None else max(account.valid, to_come / HORIZON)
             remaining = 1 - account.bad / (fair * events)
+        has_data = slo.spec.kind == "cost" or account.evidence >= slo.evidence_min
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
-            account.ends_s, remaining <= 0, is_short, to_come, length_s,
+            account.ends_s, remaining <= 0 and has_data, is_short, to_come, length_s, has_data, account.evidence,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.core.budget.slis.itl import Itl
+from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Ttft
 from gateway.core.budget.slo import Slo
 
@@ -26,6 +27,8 @@ class Promise:
     """Whether later turns are to be answered by the model of the turns before."""
     looks_at_form: bool = False
     """Whether some SLO judges the form of an answer."""
+    awaits_verdicts: bool = False
+    """Whether verdicts on answers count, so that a request must be known again by its id."""
 
     @property
     def is_binned(self) -> bool:
@@ -46,5 +49,14 @@ def promise_of(slos: Sequence[Slo], route: str) -> Promise:
     is_binned = any(t.options.bins for t in first_tokens)
     limit_s = None if is_binned else min((t.options.at_most for t in first_tokens), default=None)
     paces = tuple([cast(Itl, s) for s in slis if s.kind == "itl"])
+    sources = {cast(Quality, s).options.source for s in slis if s.kind == "quality"}
     is_coherent = any(s.kind == "coherence" for s in slis)
-    return Promise(first_tokens, limit_s, paces, tuple(dict.fromkeys(p.expected for p in paces)), is_coherent, is_coherent)
+    return Promise(
+        first_tokens,
+        limit_s,
+        paces,
+        timelines=tuple(dict.fromkeys(p.expected for p in paces)),
+        keeps_conversations=is_coherent,
+        looks_at_form=is_coherent or "validity" in sources,
+        awaits_verdicts="verdicts" in sources,
+    )

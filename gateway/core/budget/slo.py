@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.budget.counts import WIDTHS_S
 from gateway.core.budget.sli import Sli
+from gateway.core.budget.slis.quality import VERDICTS_MIN
 from gateway.core.budget.slis.registry import SLIS
+from gateway.domain.event import MILLI, NANO
 
 DAY_S = 86_400.0
 
@@ -89,6 +91,12 @@ class Slo:
     valid_field: str
     bad_field: str
     """Bad events; for cost, nano-dollars."""
+    valid_scale: int = 1
+    """What one event counts in `valid_field`."""
+    bad_scale: int = 1
+    """What one bad event, or one dollar, counts in `bad_field`."""
+    evidence_field: str | None = None
+    """For verdicts, which have weights: how many there were."""
 
     @classmethod
     def of(cls, spec: SloSpec) -> "Slo":
@@ -98,7 +106,15 @@ class Slo:
         valid_field, bad_field = f"s.{identity}.n", f"s.{identity}.x"
         if spec.kind == "cost":  # Dollars are counted whether or not somebody set a budget for them.
             valid_field, bad_field = scoped("n", spec.route), scoped("usd", spec.route)
-        return cls(spec, SLIS[spec.kind](spec.options), identity, valid_field, bad_field)
+        sli = SLIS[spec.kind](spec.options)
+        if spec.kind == "quality" and spec.options.source == "verdicts":
+            return cls(spec, sli, identity, valid_field, bad_field, MILLI, MILLI, f"s.{identity}.v")
+        return cls(spec, sli, identity, valid_field, bad_field, bad_scale=NANO if spec.kind == "cost" else 1)
+
+    @property
+    def evidence_min(self) -> float:
+        """Events below which nothing is said."""
+        return VERDICTS_MIN if self.evidence_field is not None else 1
 
     @property
     def bad_ratio(self) -> float:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.burn import WINDOWS_S, burn_rate, spend_rate
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import HORIZON, Judgement
-from gateway.domain.event import NANO
+from gateway.domain.event import MILLI, NANO
 from gateway.domain.prices import Price, Prices
 from gateway.domain.reading import Reading
 
@@ -40,7 +41,7 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
         "kind": spec.kind,
         "route": spec.route,
         "objective": spec.objective,
-        "remaining": j.remaining,
+        "remaining": j.remaining if j.has_data or spec.kind != "quality" else None,
         "elapsed": j.elapsed,
         "period_ends_wall_s": j.ends_s if spec.period is not None else None,
         "window_s": spec.window_s,
@@ -65,6 +66,8 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
         shown["exhausts_wall_s"] = wall_s + (budget_usd - j.bad) / rate if rate > 0 and not j.is_exhausted else None
     else:
         shown |= {"bad": j.bad, "valid": j.valid}
+        if spec.kind == "quality":
+            shown |= {"evidence": j.evidence, "predicted": _predicted(j, counts, wall_s)}
         shown["burn"] = {n: burn_rate(_reading(j, counts, wall_s, w), j.slo.bad_ratio) for n, w in WINDOWS_S.items()}
         shown["exhausts_wall_s"] = _exhausts(j, counts, wall_s)
     return shown
@@ -75,10 +78,16 @@ def _reading(j: Judgement, counts: Counts, wall_s: float, window_s: float) -> Re
     return Reading(bad, valid, window_s)
 
 
+def _predicted(j: Judgement, counts: Counts, wall_s: float) -> float | None:
+    """Return the share of answers of the last hour that the router expected to be bad; None when it scored none."""
+    scored, lost = (counts.total(f, wall_s - RECENT_S, wall_s + 10) for f in predicted_fields(j.slo))
+    return lost / MILLI / scored if scored > 0 else None
+
+
 def _exhausts(j: Judgement, counts: Counts, wall_s: float) -> float | None:
     """Return when the last hour's rate of bad events uses up what is left; None when it does not, or without data."""
     left = j.slo.bad_ratio * (j.valid + j.to_come) - j.bad
-    rate = counts.total(j.slo.bad_field, wall_s - RECENT_S, wall_s + 10) / RECENT_S
+    rate = counts.total(j.slo.bad_field, wall_s - RECENT_S, wall_s + 10) / j.slo.bad_scale / RECENT_S
     if rate <= 0 or left <= 0:
         return None
     # What is to come of a rolling window is planned for a part of it only: beyond, old failures age out.

@@ -17,14 +17,14 @@ from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint
 from gateway.edges.server import chat, health
 from gateway.edges.server.chat import Running, Story
-from gateway.edges.server.feedback import Feedback
+from gateway.edges.server.feedback import Asked, Feedback
 from gateway.edges.server.limits import Connection, Server
 from gateway.edges.server.names import card, listed
 from gateway.edges.server.options import ServerOptions
 from gateway.edges.server.reply import Reply
 from gateway.edges.server.stream import HttpStream, Sent
 from gateway.edges.server.usual import Usual
-from gateway.ports import Chance, ClientGone, Clock
+from gateway.ports import Chance, ClientGone, Clock, Store
 from gateway.wire.refusal import refusal
 
 LOG = logging.getLogger("sluice.server")
@@ -54,7 +54,7 @@ class DataPort:
             current: returns the runtime in force, None before the first.
         """
         self.options, self._clock, self._chance, self._story, self._current = options, clock, chance, story, current
-        self.feedback = Feedback()
+        self.feedback = Feedback(self._asked)
         self.is_draining = False
         self._in_flight: dict[asyncio.Task[Any], None] = {}
         self._empty: asyncio.Future[None] | None = None
@@ -250,11 +250,32 @@ class DataPort:
         try:
             _, tenant = self._known(request)
             body = await chat.read_body(request, self.options, self._clock)
-            self.feedback.take(body, tenant.name, self._clock.wall_s())
+            counts = self.feedback.take(body, tenant.name, self._clock.wall_s())
         except GatewayError as error:
             await self._refuse(client, error)
             return
-        await self._send(client, 202, b'{"status":"accepted"}')
+        await self._send(client, 202, b'{"status":"accepted","counts":true}' if counts else b'{"status":"accepted","counts":false}')
+
+    def _asked(self, request_id: str, tenant: str) -> Asked | None:
+        """Return the request of this tenant that an id was made for, if verdicts on its route's answers count."""
+        running = self._current()
+        if running is None:
+            return None
+        for name in (*running.catalog.routes, *running.catalog.models):
+            if running.dispatcher.promise(name).awaits_verdicts:
+                wall_s = self._chance.opened(request_id, tenant, name)
+                if wall_s is not None:
+                    return Asked(name, wall_s)
+        return None
+
+    async def flush_feedback(self, store: Store) -> None:
+        """Write verdicts to the store, and count those that are the first on their request. Raises: StoreAway."""
+        await self.feedback.flush(store, self._judged)
+
+    def _judged(self, route: str, is_good: bool, weight: float, wall_s: float) -> None:
+        running = self._current()
+        if running is not None:
+            self._story.judged(running, route, is_good, weight, wall_s)
 
     async def _health(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
         is_liveness = request.raw_path.startswith("/health/live")

@@ -63,6 +63,10 @@ class Story(Protocol):
         """Count a request that never became one and was told so elsewhere."""
         ...
 
+    def judged(self, runtime: "Running", route: str, is_good: bool, weight: float, wall_s: float) -> None:
+        """Count a verdict on an answer of this route, to a request of `wall_s`."""
+        ...
+
 
 async def read_body(request: BaseRequest, options: ServerOptions, clock: Clock) -> bytes:
     """Return the whole body.
@@ -119,15 +123,24 @@ def tenant_of(headers: Mapping[str, str], directory: Directory) -> Tenant:
 
 
 def facts_of(
-    decoded: Decoded, tenant: Tenant, headers: Mapping[str, str], running: Running, request_id: str, arrived_s: float, chance: Chance
+    decoded: Decoded,
+    tenant: Tenant,
+    headers: Mapping[str, str],
+    running: Running,
+    request_id: str,
+    arrived_s: float,
+    chance: Chance,
+    wall_s: float = 0.0,
 ) -> RequestFacts:
-    """Return what the core wants to know of a request.
+    """Return what the core wants to know of a request; `wall_s` is sealed into its id where verdicts on it count.
 
     Raises: GatewayError UNKNOWN_MODEL, NOT_ALLOWED, BAD_REQUEST.
     """
     catalog, endpoint = running.catalog, decoded.endpoint
     keeps_model = headers.get("x-sluice-no-downgrade", "0").strip().lower() not in ("0", "false", "")
     named = resolve(decoded.model, endpoint, catalog, tenant, keeps_model)
+    if running.dispatcher.promise(named.route).awaits_verdicts:
+        request_id = chance.sealed(request_id, wall_s, tenant.name, named.route)
     text_bytes = decoded.text_bytes
     prompt_tokens = decoded.token_ids
     if text_bytes or not prompt_tokens:
@@ -171,7 +184,7 @@ async def answer(
         body = request.body if isinstance(request, Usual) else await read_body(request, options, clock)
         arrived_s = clock.now_s()
         decoded = decode(endpoint, body)
-        facts = facts_of(decoded, tenant, headers, running, request_id, arrived_s, chance)
+        facts = facts_of(decoded, tenant, headers, running, request_id, arrived_s, chance, clock.wall_s())
     except GatewayError as error:
         await story.refuse(running, error, request_id, client, theirs)
         return

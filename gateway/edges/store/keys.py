@@ -67,6 +67,8 @@ class ControlKeys:
     """Hash: token and writer of the last publication, and its prices, memory and board as JSON."""
     overrides = f"{_PREFIX}:overrides"
     """Hash: `pin:<route>` or `freeze` -> JSON."""
+    secret = f"{_PREFIX}:secret"
+    """String: what request ids are sealed with, and conversations' draws keyed; shared by all replicas."""
     audit = f"{_PREFIX}:audit"
     """List, newest first: every override with who and when, as JSON."""
 

@@ -43,6 +43,7 @@ class Shared:
     overrides: dict[str, str] = field(default_factory=dict)
     audit: list[str] = field(default_factory=list)
     verdicts: dict[int, dict[str, str]] = field(default_factory=dict)
+    secret: str = ""
 
 
 class MemoryStore:
@@ -153,14 +154,21 @@ class MemoryStore:
         """Read who forced what and when, newest first."""
         return [json.loads(line) for line in self._shared.audit[:lines_max]]
 
-    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> None:
-        """Record a verdict on an earlier answer. Raises: ValueError when it is too large."""
+    async def secret(self, proposed: str) -> str:
+        """Return the secret that all replicas share: the first one that was ever proposed."""
+        self._shared.secret = self._shared.secret or proposed
+        return self._shared.secret
+
+    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
+        """Record a verdict on an answer; return whether it is the first on that request. Raises: ValueError when it is too large."""
         number = int(wall_s // DAY_S)
         day = self._shared.verdicts.setdefault(number, {})
-        if request_id in day or len(day) < verdicts.DAY_VERDICTS_MAX:
-            day[request_id] = verdicts.written(tenant, verdict)
+        is_first, text = request_id not in day, verdicts.written(tenant, verdict)
+        if not is_first or len(day) < verdicts.DAY_VERDICTS_MAX:
+            day[request_id] = text
         for old in [n for n in self._shared.verdicts if (n + 1) * DAY_S + verdicts.KEPT_S < wall_s]:
             del self._shared.verdicts[old]
+        return is_first and request_id in day
 
     async def close(self) -> None:
         """Flush and let go."""

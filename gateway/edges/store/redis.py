@@ -211,11 +211,17 @@ class RedisStore:
             lines = await cast(Awaitable[list[str]], self._client.lrange(ControlKeys.audit, 0, lines_max - 1))
             return [json.loads(line) for line in lines]
 
-    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> None:
-        """Record a verdict on an earlier answer. Raises: ValueError when it is too large."""
+    async def secret(self, proposed: str) -> str:
+        """Return the secret that all replicas share: the first one that was ever proposed."""
+        async with self._asking(is_write=True):
+            await self._client.set(ControlKeys.secret, proposed, nx=True)
+            return str(await cast(Awaitable[str | None], self._client.get(ControlKeys.secret)) or proposed)
+
+    async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
+        """Record a verdict on an answer; return whether it is the first on that request. Raises: ValueError when it is too large."""
         key = FeedbackKeys.day(int(wall_s // DAY_S))
         args = (request_id, verdicts.written(tenant, verdict), verdicts.DAY_VERDICTS_MAX, verdicts.KEPT_S)
-        await self._run_script("feedback", (key,), args)
+        return int(await self._run_script("feedback", (key,), args)) == 1
 
     async def close(self) -> None:
         """Flush what can be flushed, resign and let go; never raises for the store's sake."""

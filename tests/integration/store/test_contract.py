@@ -197,9 +197,18 @@ async def test_overrides_reach_everybody_expire_and_are_audited(new: New) -> Non
 async def test_feedback_is_taken_and_a_large_one_refused(new: New) -> None:
     store, _ = new("one")
     verdict: dict[str, Any] = {"good": False}
-    await store.feedback("req_1", "acme", verdict, CLOCK.wall_s())
+    at_s = CLOCK.wall_s()
+    assert await store.feedback("req_1", "acme", verdict, at_s)
+    assert not await store.feedback("req_1", "acme", {"good": True}, at_s)  # Kept in place of the first, and no second vote.
+    assert await store.feedback("req_2", "acme", verdict, at_s)
+    assert await store.feedback("req_1", "acme", verdict, at_s - 3 * 86_400)  # Another day's request.
     with pytest.raises(ValueError, match="2048"):
         await store.feedback("req_1", "acme", {"text": "x" * 4000}, CLOCK.wall_s())
+
+
+async def test_all_replicas_share_the_first_secret_that_was_proposed(new: New) -> None:
+    one, two = new("one")[0], new("two")[0]
+    assert [await one.secret("aa"), await two.secret("bb"), await one.secret("cc")] == ["aa"] * 3
 
 
 async def test_closing_flushes_and_gives_the_lease_back(new: New) -> None:

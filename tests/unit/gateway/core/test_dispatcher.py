@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.cost import Cost
@@ -129,7 +130,7 @@ def test_a_request_is_sent_watched_and_settled() -> None:
     assert counted(booking) == {
         "n": 1, "r.auto.n": 1, "end.served": 1, "k.standard": 1, "usd": nano, "r.auto.usd": nano,
         "m.strong.n": 1, "m.strong.usd": nano, "m.strong.exp": round(expected_usd * NANO), "m.strong.in": 400, "m.strong.out": 100,
-        FLEET.valid_field: 1, TTFT.valid_field: 1,
+        FLEET.valid_field: 1, TTFT.valid_field: 1, predicted_fields(QUALITY)[0]: 1, predicted_fields(QUALITY)[1]: 100,
     }  # fmt: skip
     assert total(ticket.opening) == {"req": 1, "r.auto.req": 1}
 
@@ -201,7 +202,7 @@ def test_who_is_turned_away_at_the_door_is_counted_by_reason_alone() -> None:
 
 
 def test_verdicts_go_into_the_quality_budget() -> None:
-    assert total(dispatcher().verdict(False, "auto")) == {QUALITY.valid_field: 1, QUALITY.bad_field: 1}
+    assert total(dispatcher().verdict(False, "auto")) == {QUALITY.valid_field: 1000, QUALITY.bad_field: 1000, QUALITY.evidence_field: 1}
 
 
 # -- candidates --------------------------------------------------------------------------------------------------------
@@ -488,6 +489,16 @@ def test_who_names_a_model_chooses_for_itself_and_without_such_an_slo_nothing_is
         for turns, model in enumerate(["strong", "weak", "strong"], 1):
             assert COHERENT[0].valid_field not in counted(d.ended(turn(d, turns, **more), Outcome(Reason.SERVED, model), 2.0))
         assert d.state.conversations.look(0.5, 9) is None
+
+
+def test_only_what_a_router_predicted_is_held_against_it() -> None:
+    d = dispatcher()
+    scored_field, lost_field = predicted_fields(QUALITY)
+    for qualities, scored in ((HELPS, 1), (None, 0)):
+        ticket = placed(d, qualities)
+        d.sent(ticket, 0.0)
+        entries = counted(d.ended(ticket, served(ticket), 2.0))
+        assert (entries[scored_field], entries[lost_field]) == (scored, 100 * scored)
 
 
 # -- recovery ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from gateway.core.budget.book import Book
+from gateway.core.budget.book import Book, predicted_fields
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
@@ -10,7 +10,7 @@ from gateway.core.budget.slis.ttft import Ttft
 from gateway.core.budget.slo import DAY_S, Period, SloSpec, build
 from gateway.domain.catalog import TrafficClass
 from gateway.domain.errors import Reason
-from gateway.domain.event import NANO, Entry, Outcome
+from gateway.domain.event import NANO, Entry, Form, Outcome
 
 STANDARD = TrafficClass("standard", 3.0, 30.0, 1)
 BATCH = TrafficClass("batch", 1.0, 600.0, 2, exempts_sheds=True)
@@ -81,8 +81,25 @@ def test_a_clients_own_mistake_is_counted_but_in_no_budget() -> None:
 
 def test_a_verdict_counts_in_the_quality_budget_alone() -> None:
     book = Book(SLOS)
-    assert book.verdict(True, "auto") == [(QUALITY.valid_field, 1)]
-    assert book.verdict(False, "auto") == [(QUALITY.valid_field, 1), (QUALITY.bad_field, 1)]
+    number = f"s.{QUALITY.id}.v"
+    assert book.verdict(True, "auto") == [(number, 1), (QUALITY.valid_field, 1000)]
+    assert book.verdict(False, "auto", weight=2.5) == [(number, 1), (QUALITY.valid_field, 2500), (QUALITY.bad_field, 2500)]
+
+
+def test_where_forms_are_judged_verdicts_of_people_do_not_count() -> None:
+    slos = build([SloSpec("valid", "quality", Quality.Options("validity"), 0.9, DAY_S)])
+    assert Book(slos).verdict(False, "auto") == []
+    empty = Outcome(Reason.SERVED, "weak", form=Form.EMPTY)
+    entries = total(Book(slos).settled("auto", STANDARD, empty, 0.0, 0.0))
+    assert entries[slos[0].valid_field] == entries[slos[0].bad_field] == 1
+
+
+def test_what_the_router_expected_to_lose_is_counted_apart() -> None:
+    entries = total(Book(SLOS).settled("auto", STANDARD, SERVED, 0.0, 0.0, quality=0.75))
+    assert [entries[name] for name in predicted_fields(QUALITY)] == [1, 250]
+    assert QUALITY.valid_field not in entries
+    failed = total(Book(SLOS).settled("auto", STANDARD, Outcome(Reason.UPSTREAM_CUT, "weak"), 0.0, 0.0, quality=0.75))
+    assert predicted_fields(QUALITY)[0] not in failed
 
 
 def test_what_is_handed_out_may_be_added_to() -> None:

@@ -8,6 +8,7 @@ from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement, Ledger
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
+from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec
 from gateway.domain.event import NANO
 
@@ -265,3 +266,50 @@ def test_more_failures_never_allow_more(valid: int, a: int, b: int, rate: float)
         judged.append(books.judge(T + 3600, rate))
     assert judged[0].allowance >= judged[1].allowance and judged[0].remaining >= judged[1].remaining
     assert all(FLOOR * 0.01 - 1e-12 <= j.allowance <= CEILING * 0.01 + 1e-12 for j in judged)
+
+
+# -- verdicts ----------------------------------------------------------------------------------------------------------
+
+
+def quality(period: Period | None = DAY) -> Slo:
+    return Slo.of(SloSpec("quality", "quality", Quality.Options(), 0.8, None if period else 7 * DAY_S, period))
+
+
+def told(slo: Slo, verdicts: int, bad: int, weight: int = 1000) -> dict[str, int]:
+    assert slo.evidence_field is not None
+    return {slo.evidence_field: verdicts, slo.valid_field: verdicts * weight, slo.bad_field: bad * weight, "n": verdicts}
+
+
+def test_verdicts_count_by_their_weight_and_say_nothing_below_two_hundred() -> None:
+    slo = quality()
+    books = Books(slo)
+    books.take(T, {}, is_first=True)
+    books.take(T + 100, told(slo, 199, 199, weight=2500))
+    j = books.judge(T + 100, rate=0.0)
+    assert (j.valid, j.bad, j.fresh_bad) == (497.5, 497.5, 497.5)
+    assert not j.has_data and not j.is_exhausted and j.remaining < 0 and j.projected is None
+    books.take(T + 200, told(slo, 1, 1))
+    j = books.judge(T + 200, rate=0.0)
+    assert j.has_data and j.is_exhausted and j.valid == 498.5 and j.projected is not None
+
+
+def test_a_late_verdict_belongs_to_the_period_of_its_request() -> None:
+    slo = quality()
+    books = Books(slo)
+    books.take(T, {}, is_first=True)
+    books.take(T + DAY_S - 5, told(slo, 300, 10))
+    books.take(T + DAY_S + 5, told(slo, 10, 1))
+    late = told(slo, 5, 5)
+    books.counts.add(late.items(), T + 3600)  # Yesterday's request, told today.
+    books.ledger.take(late, books.counts, T + DAY_S + 10, is_first=False)
+    books.take(T + DAY_S + 70, {})
+    j = books.judge(T + DAY_S + 70)
+    assert (j.valid, j.bad) == (10, 1)
+
+
+def test_events_without_weights_have_data_from_the_first_on() -> None:
+    books = Books(availability())
+    books.events(T, 0, is_first=True)
+    assert not books.judge(T).has_data
+    books.events(T + 10, 1)
+    assert books.judge(T + 10).has_data

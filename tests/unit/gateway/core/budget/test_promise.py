@@ -1,9 +1,12 @@
 """What was promised to a request."""
 
+from typing import Literal
+
 from gateway.core.budget.promise import Promise, promise_of
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.itl import Itl
+from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, SloSpec, build
 
@@ -50,3 +53,11 @@ def test_conversations_are_kept_and_forms_looked_at_only_where_it_was_promised()
     slos = build([SloSpec("coherence", "coherence", Coherence.Options(), 0.95, DAY_S, route="chat")])
     chat, auto = promise_of(slos, "chat"), promise_of(slos, "auto")
     assert (chat.keeps_conversations, chat.looks_at_form) == (True, True) and auto == Promise()
+
+
+def test_whose_verdicts_count_says_what_must_be_looked_at() -> None:
+    def promised(source: Literal["verdicts", "validity"]) -> Promise:
+        return promise_of(build([SloSpec("quality", "quality", Quality.Options(source), 0.9, DAY_S)]), "auto")
+
+    assert (promised("verdicts").awaits_verdicts, promised("verdicts").looks_at_form) == (True, False)
+    assert (promised("validity").awaits_verdicts, promised("validity").looks_at_form) == (False, True)

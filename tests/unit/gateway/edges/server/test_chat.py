@@ -5,6 +5,8 @@ from hashlib import sha256
 import pytest
 from multidict import CIMultiDict
 
+from gateway.core.budget.slis.quality import Quality
+from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
 from gateway.core.tenants.directory import Directory
@@ -42,7 +44,7 @@ CHANCE = SystemChance(b"secret")
 
 def facts(body: bytes, endpoint: Endpoint = Endpoint.CHAT, request_id: str = "req_1", **named: str):
     running = Running()
-    return facts_of(decode(endpoint, body), running.catalog.tenants["acme"], headers(**named), running, request_id, 12.5, CHANCE)
+    return facts_of(decode(endpoint, body), running.catalog.tenants["acme"], headers(**named), running, request_id, 12.5, CHANCE, 1e9)
 
 
 CHAT = b'{"model":"%b","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}'
@@ -111,3 +113,13 @@ def test_embeddings_never_stream():
 def test_a_clients_own_request_id_is_shortened():
     assert client_request_id(headers(x_request_id="r" * 1000)) == "r" * ID_CHARS_MAX
     assert client_request_id(headers()) is None
+
+
+def test_an_id_is_sealed_where_verdicts_on_its_answer_count():
+    running = Running()
+    slos = build([SloSpec("quality", "quality", Quality.Options(), 0.9, 86_400.0, route="auto")])
+    running.dispatcher = Dispatcher(running.catalog, slos, {}, State())
+    fresh, acme = CHANCE.request_id(), running.catalog.tenants["acme"]
+    made = facts_of(decode(Endpoint.CHAT, CHAT % (b"auto", b"hi")), acme, headers(), running, fresh, 12.5, CHANCE, 1e9)
+    assert CHANCE.opened(made.request_id, "acme", "auto") == 1e9 and made.request_id[12:22] == fresh[4:14]
+    assert facts(CHAT % (b"auto", b"hi"), request_id=fresh).request_id == fresh

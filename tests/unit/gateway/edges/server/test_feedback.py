@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.edges.server.feedback import QUEUE_MAX, Feedback
+from gateway.edges.server.feedback import QUEUE_MAX, Asked, Feedback
 from gateway.ports import StoreAway
 
 FIRST, SECOND = "req_" + "1" * 24, "req_" + "2" * 24
@@ -71,3 +71,61 @@ def test_what_is_no_verdict_is_refused(body, reason):
     with pytest.raises(GatewayError) as caught:
         Feedback().take(body, "acme", 0.0)
     assert caught.value.reason is reason
+
+
+NOW = 40 * 86_400.0
+
+
+def asked(request_id: str, tenant: str) -> Asked | None:
+    """Two requests of acme: one of an hour ago, one of 32 days ago; SECOND is nobody's."""
+    if tenant != "acme":
+        return None
+    return {FIRST: Asked("auto", NOW - 3600.0), OLD: Asked("auto", NOW - 32 * 86_400.0), AHEAD: Asked("auto", NOW + 3600.0)}.get(request_id)
+
+
+OLD, AHEAD = "req_" + "3" * 24, "req_" + "4" * 24
+
+
+class Remembering(Kept):
+    """A store that knows which verdict is the first on a request."""
+
+    async def feedback(self, *verdict: object) -> bool:
+        known = {v[0] for v in self.verdicts}
+        await super().feedback(*verdict)
+        return verdict[0] not in known
+
+
+async def test_a_first_verdict_counts_at_the_time_of_its_request():
+    feedback, store, counted = Feedback(asked), Remembering(), []
+    assert feedback.take(body(FIRST, '"verdict":"bad","score":0.9'), "acme", NOW)
+    assert feedback.take(body(FIRST, '"verdict":"good"'), "acme", NOW)
+    assert await feedback.flush(store, lambda *told: counted.append(told)) == 2  # type: ignore[arg-type]
+    assert counted == [("auto", False, 1.0, NOW - 3600.0)]
+    assert [v[3] for v in store.verdicts] == [NOW - 3600.0] * 2  # One day's verdicts lie together, whenever they come.
+
+
+async def test_what_was_seldom_looked_at_counts_for_more_up_to_a_bound():
+    for told, weight in (('"score":0.5,"propensity":0.1', 10.0), ('"score":1,"propensity":0.001', 20.0), ('"score":0.6', 1.0)):
+        feedback = Feedback(asked)
+        feedback.take(body(FIRST, told), "acme", NOW)
+        counted: list[tuple[object, ...]] = []
+
+        def count(*said: object, into: list[tuple[object, ...]] = counted) -> None:
+            into.append(said)
+
+        await feedback.flush(Remembering(), count)  # type: ignore[arg-type]
+        assert counted == [("auto", True, pytest.approx(weight), NOW - 3600.0)]
+
+
+@pytest.mark.parametrize(("request_id", "tenant"), [(SECOND, "acme"), (FIRST, "other"), (OLD, "acme"), (AHEAD, "acme")])
+async def test_what_is_about_nothing_that_counts_is_kept_and_not_counted(request_id: str, tenant: str):
+    feedback, store, counted = Feedback(asked), Remembering(), []
+    assert not feedback.take(body(request_id, '"verdict":"bad"'), tenant, NOW)
+    await feedback.flush(store, lambda *told: counted.append(told))  # type: ignore[arg-type]
+    assert len(store.verdicts) == 1 and counted == []
+
+
+@pytest.mark.parametrize("told", ["0", "-0.1", "1.01"])
+def test_a_propensity_is_a_probability_above_nothing(told: str):
+    with pytest.raises(GatewayError, match="propensity"):
+        Feedback().take(body(FIRST, f'"verdict":"good","propensity":{told}'), "acme", 0.0)
