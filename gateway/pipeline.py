@@ -630,6 +630,7 @@ class Walk:
             timelines=pace.timelines() if pace is not None else (),
             stall_s=pace.stall_s if pace is not None else 0.0,
             form=self._form(reason),
+            reasoning_tokens=used.reasoning_tokens,
         )
         self._usd = self._pipeline.ended(self.dispatcher, ticket, outcome, self._overhead_s or 0.0)
         if reason is Reason.SERVED and not used.is_estimated and placed is not None:

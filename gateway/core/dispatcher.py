@@ -268,12 +268,15 @@ class Dispatcher:
             state.schedule.remove(ticket, now_s)
         self._close(ticket, outcome, now_s)
         model = self.catalog.models.get(outcome.model) if outcome.model is not None else None
-        usd, expected, predicted = ticket.failed_usd, 0.0, None
+        usd = estimated = ticket.failed_usd  # Nobody reports what a failed attempt used.
+        expected, predicted = 0.0, None
         if model is not None:
             expected = ticket.listed_usd[ticket.at]
             if ticket.is_scored:
                 predicted = ticket.expectations[ticket.at].quality
             usd += billed_usd(model.tariff, outcome)
+            if outcome.is_estimated:
+                estimated = usd
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
@@ -282,7 +285,7 @@ class Dispatcher:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
-        entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted)
+        entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted, estimated)
         return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
 
     def refused(self, facts: RequestFacts, shed: Shed, now_s: float, wall_s: float = 0.0) -> Booking:

@@ -50,6 +50,7 @@ class Outcome:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    """Part of the prompt's."""
     is_estimated: bool = False
     """Token counts are estimated from bytes, since the backend reported none."""
     attempts: int = 1
@@ -66,3 +67,5 @@ class Outcome:
     """Of a served answer; None when nobody looked."""
     switch: int | None = None
     """For a later turn of a known conversation: 0 when it kept its model, k when this was its k-th switch; None for all else."""
+    reasoning_tokens: int = 0
+    """Part of the completion's: billed with it, seen by nobody."""

@@ -53,7 +53,8 @@ _decode = msgspec.json.Decoder(_Holder).decode
 def usage_of(data: bytes) -> Usage | None:
     """Return the usage of a chunk or of a whole answer; None when there is none, or none that can be read.
 
-    Embeddings report no completion tokens: then 0 when a total is told. Negative counts are not believed.
+    Embeddings report no completion tokens: then 0 when a total is told. Negative counts are not believed. OpenAI counts reasoning
+    inside of the completion; a few servers count it beside, which their total gives away, and is added there once.
     """
     if not mentions_usage(data):
         return None
@@ -73,7 +74,12 @@ def usage_from(told: UsageTold) -> Usage | None:
         cached_tokens=_count(told.prompt_cache_hit_tokens if cached is None else cached),
         reasoning_tokens=_count(told.completion_tokens_details.reasoning_tokens if told.completion_tokens_details else None),
     )
-    return None if usage.prompt_tokens is None and usage.completion_tokens is None else usage
+    prompt, completion, reasoning = usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens
+    if prompt is None and completion is None:
+        return None
+    if reasoning and prompt is not None and completion is not None and _count(told.total_tokens) == prompt + completion + reasoning:
+        return Usage(prompt, completion + reasoning, usage.cached_tokens, reasoning)
+    return usage
 
 
 def mentions_usage(data: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 Field names are part of the store's contents (`edges/store/keys.py` says where they lie):
 
-    req, n, usd                 requests arrived, settled, nano-dollars; also r.<route>.<the same>
+    req, n, usd, est            requests arrived, settled, nano-dollars, and those of them that are estimated; also r.<route>.<the same>
     k.<class>  end.<reason>     settled requests by class and by how they ended;  shed.<reason>.<class>
     m.<model>.n .usd .exp .in .out   per model: requests, nano-dollars billed and expected at list prices, tokens
     s.<slo id>.n .x             valid and bad events of one SLO; of verdicts in thousandths, by their weight, and .v their number
@@ -42,7 +42,14 @@ class Book:
         return known
 
     def settled(
-        self, route: str, klass: TrafficClass, outcome: Outcome, usd: float, listed_usd: float, quality: float | None = None
+        self,
+        route: str,
+        klass: TrafficClass,
+        outcome: Outcome,
+        usd: float,
+        listed_usd: float,
+        quality: float | None = None,
+        estimated_usd: float = 0.0,
     ) -> list[Entry]:
         """Return what the end of a request adds.
 
@@ -50,6 +57,7 @@ class Book:
             usd: dollars of all attempts.
             listed_usd: what the answering model was expected to cost at list prices.
             quality: predicted quality of its answer; None when nothing was predicted.
+            estimated_usd: part of `usd` that rests on estimated tokens.
         """
         reason = outcome.reason
         entries = self._heads(route, klass, reason).copy()
@@ -58,6 +66,9 @@ class Book:
             all_field, route_field = self._dollar_fields(route)
             entries.append((all_field, nano))
             entries.append((route_field, nano))
+        if estimated_usd:
+            estimated = round(estimated_usd * NANO)
+            entries += (("est", estimated), (scoped("est", route), estimated))
         if outcome.model is not None:
             n, dollars, expected, prompt, completion = self._model_fields(outcome.model)
             entries.append((n, 1))

@@ -1,7 +1,8 @@
 """Cost: dollars of one call, expected and billed.
 
 Expected dollars are at list prices, without a cache: what caches save is in the factor of billed over expected that the
-governor learns per model. Billed dollars come from the reported usage, cached tokens at their own price.
+governor learns per model. Billed dollars come from the reported usage, cached tokens at their own price; reasoning tokens are inside of
+the completion's, and cost the same. Whoever reports no usage is billed by an estimate, which is marked wherever dollars are shown.
 """
 
 from gateway.domain.catalog import Tariff

@@ -7,6 +7,7 @@ from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.burn import WINDOWS_S, burn_rate, spend_rate
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import HORIZON, Judgement
+from gateway.core.budget.slo import scoped
 from gateway.domain.event import MILLI, NANO
 from gateway.domain.prices import Price, Prices
 from gateway.domain.reading import Reading
@@ -59,7 +60,8 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
         budget_usd = float(spec.options.usd)
         windows = {n: w for n, w in WINDOWS_S.items() if w <= max(j.length_s, 300.0)}
         spent = {n: counts.total(j.slo.bad_field, wall_s - w, wall_s + 10) / NANO for n, w in windows.items()}
-        shown |= {"budget_usd": budget_usd, "spent_usd": j.bad}
+        estimated = counts.total(scoped("est", spec.route), j.ends_s - j.length_s, wall_s + 60) / NANO
+        shown |= {"budget_usd": budget_usd, "spent_usd": j.bad, "estimated_usd": estimated}
         shown["burn"] = {n: spend_rate(usd, WINDOWS_S[n], budget_usd, j.length_s) for n, usd in spent.items()}
         hour_s = min(RECENT_S, j.length_s)
         rate = counts.total(j.slo.bad_field, wall_s - hour_s, wall_s + 10) / NANO / hour_s

@@ -37,13 +37,27 @@ _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_mode
 class _Row:
     """The children of one (route, model, class, reason, endpoint, engine)."""
 
-    __slots__ = ("cached", "completion", "completion_size", "duration", "prompt", "prompt_size", "requests", "shed", "tpot", "ttft", "usd")
+    __slots__ = (
+        "cached",
+        "completion",
+        "completion_size",
+        "duration",
+        "prompt",
+        "prompt_size",
+        "reasoning",
+        "requests",
+        "shed",
+        "tpot",
+        "ttft",
+        "usd",
+    )
 
     requests: Counter
     shed: Counter | None
     prompt: Counter
     completion: Counter
     cached: Counter
+    reasoning: Counter
     usd: Counter
     duration: Histogram
     ttft: Histogram
@@ -66,7 +80,7 @@ class Metrics:
         self.sheds = counter("sluice_sheds_total", "Requests refused for lack of room.", "class", "reason")
         self.retries = counter("sluice_retries_total", "Further attempts on the same backend's behalf, after backoff.", "model")
         self.fallbacks = counter("sluice_fallbacks_total", "Attempts moved to another backend or model.", "model")
-        self.tokens = counter("sluice_tokens_total", "Tokens billed; cached ones are part of input.", "model", "type")
+        self.tokens = counter("sluice_tokens_total", "Tokens billed; cached ones are part of input, reasoning of output.", "model", "type")
         self.usd = counter("sluice_cost_usd_total", "Dollars billed.", "model")
         self.estimated = counter("sluice_estimated_usage_total", "Requests whose tokens were estimated from bytes.", "model")
         self.win_rate = histogram("sluice_win_rate", "P(first model's answer beats the second's), as predicted.", SHARE_BOUNDS, "route")
@@ -111,6 +125,7 @@ class Metrics:
         if tokens:
             row.completion.value += tokens
             row.completion_size.observe(tokens)
+            row.reasoning.value += outcome.reasoning_tokens
         if ttft_s is not None:
             row.ttft.observe(ttft_s)
             if tokens > 1:
@@ -145,7 +160,8 @@ class Metrics:
         row = _Row()
         row.requests = self.requests.child(route, model, klass, reason.value, reason.ending.fault.value)
         row.shed = self.sheds.child(klass, reason.value) if reason in SHEDS else None
-        row.prompt, row.completion, row.cached = (self.tokens.child(model, kind) for kind in ("input", "output", "cached"))
+        kinds = ("input", "output", "cached", "reasoning")
+        row.prompt, row.completion, row.cached, row.reasoning = (self.tokens.child(model, kind) for kind in kinds)
         row.usd = self.usd.child(model)
         row.duration = self.duration.child(*gen_ai, "" if reason is Reason.SERVED else reason.value)
         row.ttft, row.tpot = self.ttft.child(*gen_ai), self.tpot.child(*gen_ai)
@@ -182,6 +198,8 @@ def _budget_lines(board: Mapping[str, Any], wall_s: float) -> Iterator[str]:
     )
     yield from gauge_lines("sluice_budget_usd", "Dollars of the period.", each("budget_usd"))
     yield from gauge_lines("sluice_budget_spent_usd", "Dollars spent in the period so far.", each("spent_usd"))
+    estimated = each("estimated_usd")
+    yield from gauge_lines("sluice_budget_estimated_usd", "Part of them that rests on tokens estimated from bytes.", estimated)
     yield from gauge_lines("sluice_budget_projected_ratio", "Spend at the period's end over the budget, as forecast.", each("projected"))
     yield from gauge_lines("sluice_forecast_requests", "Requests still to come in the period, as forecast.", each("forecast_requests_left"))
     for name, field, text in (

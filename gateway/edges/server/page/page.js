@@ -197,7 +197,7 @@ function budgetCells(b, board, state) {
   const bar = el("div", "bar", percentWide(el("i", tone), known(left) ? left : 0));
   if (known(pace)) bar.append(percentFrom(el("b"), pace));
   const counted = isCost
-    ? `${usd(b.spent_usd)} spent${reserved_usd ? `, ${usd(reserved_usd)} in flight` : ""}`
+    ? `${usd(b.spent_usd)} spent${b.estimated_usd > 0 ? ` (${usd(b.estimated_usd)} estimated)` : ""}${reserved_usd ? `, ${usd(reserved_usd)} in flight` : ""}`
     : b.valid ? `${digits3(b.bad)} bad of ${whole.format(b.valid)}` : "no data";
   const remaining = td("Remaining", "", el("span", `strong ${tone ? `is-${tone}` : ""}`, percent(left, Math.abs(left) < 0.1 ? 1 : 0)), bar, el("div", "quiet small", counted));
 

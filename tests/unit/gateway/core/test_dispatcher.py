@@ -501,6 +501,21 @@ def test_only_what_a_router_predicted_is_held_against_it() -> None:
         assert (entries[scored_field], entries[lost_field]) == (scored, 100 * scored)
 
 
+def test_what_nobody_reported_is_marked_as_estimated_the_failed_attempt_included() -> None:
+    d = dispatcher()
+    ticket = placed(d)
+    d.sent(ticket, 0.0)
+    assert d.failed(ticket, Reason.UPSTREAM_CUT, 0.5) is not None
+    d.sent(ticket, 0.5)
+    booking = d.ended(ticket, served(ticket), 2.0)
+    lost = round(STRONG.tariff.usd(400, 0) * NANO)
+    assert counted(booking)["est"] == lost < counted(booking)["usd"]
+    ticket = placed(d)
+    d.sent(ticket, 0.0)
+    guessed = d.ended(ticket, replace(served(ticket), is_estimated=True), 2.0)
+    assert counted(guessed)["est"] == counted(guessed)["usd"] > 0
+
+
 # -- recovery ----------------------------------------------------------------------------------------------------------
 
 

@@ -66,3 +66,10 @@ def test_the_word_is_looked_for_before_anything_is_parsed():
     assert not mentions_usage(b'{"usage":null}')
     assert not mentions_usage(b'{"x":1}')
     assert mentions_usage(b'{"usage":{"prompt_tokens":1},"x":"usage"}')
+
+
+def test_reasoning_is_part_of_the_completion_wherever_a_server_counts_it():
+    inside = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150, "completion_tokens_details": {"reasoning_tokens": 40}}
+    beside = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 150, "completion_tokens_details": {"reasoning_tokens": 40}}
+    assert told(inside) == told(beside) == Usage(100, 50, None, 40)
+    assert told({**inside, "total_tokens": None}) == Usage(100, 50, None, 40)

@@ -113,3 +113,9 @@ def test_what_is_handed_out_may_be_added_to() -> None:
 def test_dollars_are_whole_nano_dollars() -> None:
     entries = total(Book(()).settled("auto", STANDARD, SERVED, usd=1.000_000_000_6, listed_usd=0.0))
     assert entries["usd"] == NANO + 1 and all(isinstance(amount, int) for amount in entries.values())
+
+
+def test_dollars_that_rest_on_estimates_are_marked() -> None:
+    entries = total(Book(SLOS).settled("auto", STANDARD, SERVED, 0.002, 0.002, estimated_usd=0.0015))
+    assert (entries["est"], entries["r.auto.est"], entries["usd"]) == (1_500_000, 1_500_000, 2_000_000)
+    assert "est" not in total(Book(SLOS).settled("auto", STANDARD, SERVED, 0.002, 0.002))

@@ -26,3 +26,9 @@ def test_a_report_of_more_cached_than_prompt_tokens_is_not_a_credit() -> None:
 
 def test_a_known_bill_is_believed() -> None:
     assert billed_usd(TARIFF, Outcome(Reason.SERVED, "strong", prompt_tokens=1000, billed_usd=0.0)) == 0.0
+
+
+def test_reasoning_is_billed_once_with_the_completion_it_is_part_of() -> None:
+    silent = Outcome(Reason.SERVED, "strong", prompt_tokens=1000, completion_tokens=200)
+    thinking = Outcome(Reason.SERVED, "strong", prompt_tokens=1000, completion_tokens=200, reasoning_tokens=150)
+    assert billed_usd(TARIFF, thinking) == billed_usd(TARIFF, silent)

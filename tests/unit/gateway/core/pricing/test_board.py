@@ -45,9 +45,9 @@ def test_a_board_says_what_is_in_force() -> None:
 
 def test_a_cost_budget_in_dollars_and_burn() -> None:
     # 7.2 dollars in the last hour, of a budget of 3.6 an hour.
-    spent: list[Entry] = [("usd", round(7.2 * NANO)), ("n", 360), ("req", 360)]
+    spent: list[Entry] = [("usd", round(7.2 * NANO)), ("est", round(0.9 * NANO)), ("n", 360), ("req", 360)]
     b = budget(shown((NOON - 1800, spent), prices=(Price("spend", "cost", 0.7, 0.01),)), "spend")
-    assert b["spent_usd"] == pytest.approx(7.2) and b["budget_usd"] == 86.4
+    assert b["spent_usd"] == pytest.approx(7.2) and b["budget_usd"] == 86.4 and b["estimated_usd"] == pytest.approx(0.9)
     assert b["burn"]["1h"] == pytest.approx(2.0) and b["burn"]["5m"] == 0.0 and b["burn"]["1d"] == pytest.approx(7.2 / 86.4)
     assert "3d" not in b["burn"]  # Longer than the period.
     assert b["price"] == 0.7 and b["price_unit"] == "mean request values per allowance"

@@ -19,7 +19,7 @@ STRONG = Model("strong", Tariff(2.5, 10), 128_000, (BACKEND,))
 STANDARD = TrafficClass("standard", value=3, ttft_deadline_s=30, rank=1)
 FACTS = RequestFacts("req_1", Endpoint.CHAT, "acme", STANDARD, "auto", (STRONG,), 100, None, True, 0.0, (0.1, 0.2))
 PLACED = Placed(Choice("strong", "score", (0.7, 0.5), 0.2, win_rate=0.62, threshold=0.42), STRONG, BACKEND, (), 3)
-SERVED = Outcome(Reason.SERVED, "strong", ttft_s=0.3, total_s=2.3, prompt_tokens=100, completion_tokens=41, cached_tokens=10)
+SERVED = Outcome(Reason.SERVED, "strong", ttft_s=0.3, total_s=2.3, prompt_tokens=100, completion_tokens=41, cached_tokens=10, reasoning_tokens=8)
 
 STATE: dict[str, Any] = {
     "wall_s": 1_000_012.0,
@@ -81,6 +81,7 @@ def test_an_ended_request_is_counted_under_its_route_model_class_and_reason() ->
     assert got['sluice_tokens_total{model="strong",type="input"}'] == 200
     assert got['sluice_tokens_total{model="strong",type="output"}'] == 82
     assert got['sluice_tokens_total{model="strong",type="cached"}'] == 20
+    assert got['sluice_tokens_total{model="strong",type="reasoning"}'] == 16
     assert got['sluice_cost_usd_total{model="strong"}'] == pytest.approx(0.004)
     assert got["sluice_overhead_seconds_count"] == 2
     assert got['sluice_win_rate_bucket{route="auto",le="0.6"}'] == 0
