@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.core.budget.alerts import Alerts
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import RATE_MEMORY_S
 from gateway.core.budget.ledger import Judgement, Ledger
@@ -72,6 +73,7 @@ class Governor:
         self._law, self._models, self._gains, self._cards = law, tuple(models), gains, cards
         self._config_hash, self._delay_s = config_hash, telemetry_delay_s
         self._ledger = Ledger(self._slos)
+        self._alerts = Alerts()
         self._memory = Memory()
         self._is_first = True
         self._ruling: Ruling | None = None
@@ -131,7 +133,9 @@ class Governor:
             self._priced = as_prices(self._ruling.prices, judgements)
         m.version += 1
         prices = self._say(self._ruling, judgements, cards, fencing_token, wall_s)
-        return Published(prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s), judgements)
+        return Published(
+            prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s, self._alerts), judgements
+        )
 
     def _learn(self, fresh: Mapping[str, int], settled: int, dt_s: float) -> None:
         """Average the request rate, and what models bill against what was expected."""

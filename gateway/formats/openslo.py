@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from gateway.core.budget.slo import SloSpec
-from gateway.formats.rules import SERVICE, Tier, counts_of, tiers_of, window_name, window_s
+from gateway.core.budget.tiers import Tier
+from gateway.formats.rules import SERVICE, counts_of, tiers_of, window_name, window_s
 
 API = "openslo/v1"
 DATA_SOURCE = "prometheus"

@@ -11,48 +11,21 @@ Source: Google SRE Workbook, "Alerting on SLOs"; names after slok/sloth.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from gateway.core.budget.burn import WINDOWS_S
 from gateway.core.budget.slo import SloSpec
+from gateway.core.budget.tiers import Tier, tiers_within
 from gateway.domain.errors import Fault, Reason
 
 SERVICE = "sluice"
 DAY_S = 86_400.0
-WINDOWS_S = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "2h": 7200.0, "6h": 21_600.0, "1d": DAY_S, "3d": 3 * DAY_S}
 PERIODS_S = {"hour": 3600.0, "day": DAY_S, "week": 7 * DAY_S, "month": 30 * DAY_S}
 SHEDS = (Reason.SHED_OVERLOAD.value, Reason.SHED_DEADLINE.value)
 BAD = (Fault.BACKEND.value, Fault.US.value)
 UNITS_S = (("w", 7 * DAY_S), ("d", DAY_S), ("h", 3600.0), ("m", 60.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """One pair of windows; fires when `share` of the budget would be gone within the long one."""
-
-    severity: str
-    long: str
-    short: str
-    share: float
-    share_week: float
-    """The same for SLO windows shorter than four weeks, where a small share is too few events."""
-
-    def factor(self, window_s: float) -> float:
-        """Return the burn rate that fires, for an SLO window."""
-        share = self.share if window_s >= 28 * DAY_S else self.share_week
-        return share * window_s / WINDOWS_S[self.long]
-
-
-TIERS = (
-    Tier("page", "1h", "5m", 0.02, 0.08),
-    Tier("page", "6h", "30m", 0.05, 0.125),
-    Tier("ticket", "1d", "2h", 0.10, 0.20),
-    Tier("ticket", "3d", "6h", 0.10, 0.42),
-)
-LEAST_FACTOR = 0.9
-"""A tier that would fire below the allowed pace says nothing; SLO windows of hours have none left."""
 
 
 def rules_yaml(slos: Sequence[SloSpec], exempt_classes: Sequence[str] = ()) -> str:
@@ -86,10 +59,9 @@ def window_name(seconds: float) -> str:
     return f"{seconds:.0f}s"
 
 
-def tiers_of(slo: SloSpec) -> list[Tier]:
+def tiers_of(slo: SloSpec) -> Sequence[Tier]:
     """Return the alert tiers that make sense for an SLO's window."""
-    length_s = window_s(slo)
-    return [t for t in TIERS if WINDOWS_S[t.long] <= length_s / 2 and t.factor(length_s) >= LEAST_FACTOR]
+    return tiers_within(window_s(slo))
 
 
 def counts_of(slo: SloSpec, window: str | None, exempt_classes: Sequence[str] = ()) -> tuple[str, str] | None:

@@ -6,6 +6,8 @@ Source: Google SRE Workbook, "Alerting on SLOs". Windows are event-weighted (bad
 from gateway.domain.reading import Reading
 
 WINDOWS_S: dict[str, float] = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "2h": 7200.0, "6h": 21_600.0, "1d": 86_400.0, "3d": 259_200.0}
+LONG_WINDOWS_S: dict[str, float] = {"28d": 28 * 86_400.0, "30d": 30 * 86_400.0}
+"""What monthly reports look at."""
 
 
 def burn_rate(reading: Reading, bad_ratio: float) -> float | None:

@@ -59,6 +59,12 @@ class Counts:
         """Return the sums of several fields over one stretch."""
         return {n: self.total(n, from_s, to_s) for n in names}
 
+    def first_s(self, name: str) -> float | None:
+        """Return when the oldest slot begins that is kept and holds a field; None when there is none."""
+        width = WIDTHS_S[-1]
+        numbers = [n for n, slot in self._slots[width].items() if name in slot]
+        return float(min(numbers) * width) if numbers else None
+
     def fields(self) -> set[str]:
         """Return every field that was ever counted and is still kept."""
         return {name for slot in self._slots[WIDTHS_S[-1]].values() for name in slot}

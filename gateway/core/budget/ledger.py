@@ -8,6 +8,7 @@ over its rolling window. The *allowance* is what is left, divided by what is sti
 
 so that a quiet morning is not wasted and a bad one is made up for, within a factor of five. A rolling window looks
 `HORIZON` of its length ahead and counts what ages out by then. Source: `judge/README.md`; the clips are that page's.
+How many requests are to come: the operator's forecast; else the learned hours of the week (`rhythm.py`); else the recent rate.
 Accounts are summed from the slots when a period begins or this process takes over, and follow increments in between.
 """
 
@@ -15,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.budget.counts import Counts
-from gateway.core.budget.forecast import Forecast
+from gateway.core.budget.forecast import HORIZON_S, Forecast
+from gateway.core.budget.rhythm import Rhythm
 from gateway.core.budget.slo import DAY_S, Slo, scoped
 
 FLOOR, CEILING = 0.2, 5.0
 HORIZON = 0.25
 """Part of a rolling window that an allowance plans for. Assumed, not measured: long enough to be calm, short enough to act."""
+RHYTHM_EVERY_S = 3600.0
 ROLL_EVERY_S = 60.0
 """How often a rolling account is summed anew, to let old events age out, and one of verdicts, to put late ones where they belong."""
 
@@ -75,6 +78,10 @@ class Judgement:
     """Whether enough was counted to say anything; a law has its own rules for little evidence."""
     evidence: float = 0.0
     """How many events, or verdicts, that rests on."""
+    level: float | None = None
+    """How busy it is against the learned hours of the week; None while those are not known, or where the operator forecast."""
+    events: float = 1.0
+    """Valid events of the whole period, or of a filled window: what `remaining` is a share of."""
 
     @property
     def projected(self) -> float | None:
@@ -92,12 +99,24 @@ def _budget(j: Judgement) -> float:
 
 
 @dataclass(slots=True)
+class Learned:
+    """The rhythm of one scope's arrivals, and its level; None: not a week of history yet."""
+
+    rhythm: Rhythm | None
+    rhythm_s: float
+    level: float = 1.0
+    level_s: float = 0.0
+
+
+@dataclass(slots=True)
 class Ledger:
     """All accounts of one config version."""
 
     slos: Sequence[Slo]
     accounts: dict[str, Account] = field(default_factory=dict)
     _fresh: Mapping[str, int] = field(default_factory=dict)
+    _learned: dict[str, Learned] = field(default_factory=dict)
+    """By counter of arrivals."""
 
     def take(self, fresh: Mapping[str, int], counts: Counts, wall_s: float, *, is_first: bool) -> None:
         """Move all accounts to `wall_s`.
@@ -108,6 +127,8 @@ class Ledger:
             is_first: this process just took over, so `fresh` is everything there ever was.
         """
         self._fresh = {} if is_first else fresh
+        for name in {scoped("req", s.spec.route) for s in self.slos if not _is_forecast(s)}:
+            self._learn(name, counts, wall_s)
         for slo in self.slos:
             account = self.accounts.setdefault(slo.id, Account())
             starts_s, ends_s = slo.bounds(wall_s)
@@ -134,6 +155,21 @@ class Ledger:
         """
         return [self._judge(slo, self.accounts[slo.id], wall_s, rate, cheapest_usd) for slo in self.slos]
 
+    def _learn(self, name: str, counts: Counts, wall_s: float) -> None:
+        """Learn the hours of the week anew each hour, and their level each minute."""
+        known = self._learned.get(name)
+        if known is None or not 0 <= wall_s - known.rhythm_s < RHYTHM_EVERY_S:
+            known = self._learned[name] = Learned(Rhythm.learned(counts, name, wall_s), wall_s)
+        if known.rhythm is not None and not 0 <= wall_s - known.level_s < ROLL_EVERY_S:
+            known.level, known.level_s = known.rhythm.level(counts, name, wall_s), wall_s
+
+    def _ahead(self, slo: Slo, account: Account, wall_s: float, ahead_s: float, rate: float) -> tuple[float, float | None]:
+        """Return the mean requests per second of what is planned for, and the level of the learned rhythm, if there is one."""
+        learned = None if _is_forecast(slo) else self._learned.get(scoped("req", slo.spec.route))
+        if learned is not None and learned.rhythm is not None:
+            return learned.level * learned.rhythm.between(wall_s, wall_s + ahead_s) / ahead_s, learned.level
+        return rate * account.settled / account.fleet if account.fleet > 0 else rate, None
+
     def _sum(self, slo: Slo, account: Account, counts: Counts, starts_s: float, ends_s: float, wall_s: float) -> None:
         until = wall_s + 60.0  # A little ahead: a slot's events may carry another replica's clock.
         account.starts_s, account.ends_s, account.summed_s = starts_s, ends_s, wall_s
@@ -150,8 +186,8 @@ class Ledger:
 
     def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
-        if account.fleet > 0:
-            rate *= account.settled / account.fleet
+        ahead_s = length_s * HORIZON if slo.spec.period is None else max(account.ends_s - wall_s, HORIZON_S)
+        rate, level = self._ahead(slo, account, wall_s, ahead_s, rate)
         if slo.spec.period is None:
             left = max(rate * length_s * HORIZON, 1.0)
             total, elapsed = max(rate * length_s, 1.0), 1.0
@@ -165,7 +201,7 @@ class Ledger:
         bad, valid = account.bad - account.ageing_bad, account.valid - account.ageing_valid
         if slo.spec.kind == "cost":
             budget = float(slo.spec.options.usd)
-            fair, to_come = budget / max(total, 1e-9), left
+            fair, to_come, events = budget / max(total, 1e-9), left, total
             affordable = (budget - bad) / left
             allowance = _clip(affordable, max(FLOOR * fair, cheapest_usd), max(CEILING * fair, cheapest_usd))
             remaining, is_short = 1 - account.bad / budget, affordable < cheapest_usd
@@ -179,8 +215,13 @@ class Ledger:
         has_data = slo.spec.kind == "cost" or account.evidence >= slo.evidence_min
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
-            account.ends_s, remaining <= 0 and has_data, is_short, to_come, length_s, has_data, account.evidence,
+            account.ends_s, remaining <= 0 and has_data, is_short, to_come, length_s, has_data, account.evidence, level, events,
         )  # fmt: skip
+
+
+def _is_forecast(slo: Slo) -> bool:
+    """Return whether the operator said how many requests will come."""
+    return slo.spec.period is not None and getattr(slo.spec.options, "forecast_requests", None) is not None
 
 
 def _clip(x: float, low: float, high: float) -> float:

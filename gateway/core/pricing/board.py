@@ -3,22 +3,28 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.core.budget.alerts import Alerts, Readings
 from gateway.core.budget.book import predicted_fields
-from gateway.core.budget.burn import WINDOWS_S, burn_rate, spend_rate
+from gateway.core.budget.burn import LONG_WINDOWS_S, WINDOWS_S, burn_rate, spend_rate
 from gateway.core.budget.counts import Counts
-from gateway.core.budget.ledger import HORIZON, Judgement
+from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slo import scoped
+from gateway.core.budget.windows import readings, totals
 from gateway.domain.event import MILLI, NANO
 from gateway.domain.prices import Price, Prices
-from gateway.domain.reading import Reading
 
+ALL_WINDOWS_S = WINDOWS_S | LONG_WINDOWS_S
+AGEING_STEPS = 24
+"""Parts of a rolling window whose old events are taken off one after the other when its exhaustion is foretold."""
 RECENT_S = 3600.0
 """Traffic split, sheds and reasons are shown over the last hour."""
 
 
-def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wall_s: float) -> dict[str, Any]:
-    """Return the board; its shape is part of the admin API."""
+def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wall_s: float, alerts: Alerts) -> dict[str, Any]:
+    """Return the board; its shape is part of the admin API. `alerts` remembers which tiers are on."""
     by_slo = {p.slo: p for p in prices.prices}
+    read = {j.slo.id: readings(j.slo, counts, wall_s, ALL_WINDOWS_S) for j in judgements if j.slo.spec.kind != "cost"}
+    fleet = {j.slo.spec.kind: read[j.slo.id] for j in judgements if j.slo.spec.route is None and j.slo.id in read}
     return {
         "made_wall_s": wall_s,
         "law": prices.law,
@@ -29,12 +35,23 @@ def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wa
         "exhausted": list(prices.exhausted),
         "mean_value": prices.mean_value,
         "config_hash": prices.config_hash,
-        "budgets": [_budget(j, by_slo.get(j.slo.spec.name), counts, wall_s) for j in judgements],
+        "budgets": [
+            _budget(j, by_slo.get(j.slo.spec.name), counts, wall_s, read.get(j.slo.id, {})) | {"alert": _alert(j, alerts, read, fleet)}
+            for j in judgements
+        ],
         "traffic": _traffic(counts, wall_s),
     }
 
 
-def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) -> dict[str, Any]:
+def _alert(j: Judgement, alerts: Alerts, read: Mapping[str, Readings], fleet: Mapping[str, Readings]) -> str | None:
+    """Return the worst tier that an SLO is in; a cost budget has none, it is watched by its forecast."""
+    own = read.get(j.slo.id)
+    if own is None:
+        return None
+    return alerts.look(j.slo, own, fleet.get(j.slo.spec.kind) if j.slo.spec.route is not None else None, j.length_s)
+
+
+def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float, own: Readings) -> dict[str, Any]:
     spec = j.slo.spec
     shown: dict[str, Any] = {
         "slo": spec.name,
@@ -47,6 +64,7 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
         "period_ends_wall_s": j.ends_s if spec.period is not None else None,
         "window_s": spec.window_s,
         "forecast_requests_left": j.left,
+        "forecast_level": j.level,
         "arrived": j.arrived,
         "projected": j.projected,
         "price": price.value if price else 0.0,
@@ -58,26 +76,22 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float) ->
     }
     if spec.kind == "cost":
         budget_usd = float(spec.options.usd)
-        windows = {n: w for n, w in WINDOWS_S.items() if w <= max(j.length_s, 300.0)}
-        spent = {n: counts.total(j.slo.bad_field, wall_s - w, wall_s + 10) / NANO for n, w in windows.items()}
+        windows = {n: w for n, w in ALL_WINDOWS_S.items() if w <= max(j.length_s, 300.0)}
+        spent = totals(j.slo.bad_field, counts, wall_s, windows)
         estimated = counts.total(scoped("est", spec.route), j.ends_s - j.length_s, wall_s + 60) / NANO
         shown |= {"budget_usd": budget_usd, "spent_usd": j.bad, "estimated_usd": estimated}
-        shown["burn"] = {n: spend_rate(usd, WINDOWS_S[n], budget_usd, j.length_s) for n, usd in spent.items()}
+        shown["burn"] = {n: spend_rate(nano / NANO, windows[n], budget_usd, j.length_s) for n, nano in spent.items()}
         hour_s = min(RECENT_S, j.length_s)
         rate = counts.total(j.slo.bad_field, wall_s - hour_s, wall_s + 10) / NANO / hour_s
-        shown["exhausts_wall_s"] = wall_s + (budget_usd - j.bad) / rate if rate > 0 and not j.is_exhausted else None
+        shown["exhausts_wall_s"] = _exhausts(j, counts, wall_s, rate, budget_usd)
     else:
         shown |= {"bad": j.bad, "valid": j.valid}
         if spec.kind == "quality":
             shown |= {"evidence": j.evidence, "predicted": _predicted(j, counts, wall_s)}
-        shown["burn"] = {n: burn_rate(_reading(j, counts, wall_s, w), j.slo.bad_ratio) for n, w in WINDOWS_S.items()}
-        shown["exhausts_wall_s"] = _exhausts(j, counts, wall_s)
+        shown["burn"] = {n: burn_rate(r, j.slo.bad_ratio) for n, r in own.items()}
+        rate = counts.total(j.slo.bad_field, wall_s - RECENT_S, wall_s + 10) / j.slo.bad_scale / RECENT_S
+        shown["exhausts_wall_s"] = _exhausts(j, counts, wall_s, rate, j.slo.bad_ratio * j.events) if j.has_data else None
     return shown
-
-
-def _reading(j: Judgement, counts: Counts, wall_s: float, window_s: float) -> Reading:
-    bad, valid = (counts.total(f, wall_s - window_s, wall_s + 10) for f in (j.slo.bad_field, j.slo.valid_field))
-    return Reading(bad, valid, window_s)
 
 
 def _predicted(j: Judgement, counts: Counts, wall_s: float) -> float | None:
@@ -86,16 +100,29 @@ def _predicted(j: Judgement, counts: Counts, wall_s: float) -> float | None:
     return lost / MILLI / scored if scored > 0 else None
 
 
-def _exhausts(j: Judgement, counts: Counts, wall_s: float) -> float | None:
-    """Return when the last hour's rate of bad events uses up what is left; None when it does not, or without data."""
-    left = j.slo.bad_ratio * (j.valid + j.to_come) - j.bad
-    rate = counts.total(j.slo.bad_field, wall_s - RECENT_S, wall_s + 10) / j.slo.bad_scale / RECENT_S
+def _exhausts(j: Judgement, counts: Counts, wall_s: float, rate: float, budget: float) -> float | None:
+    """Return when bad events (dollars) at the last hour's rate use up what is left; None when they do not.
+
+    A rolling window gives back what ages out of it, which the slots know: it is exhausted when what is in it, with what comes and
+    without what has left, first reaches the budget within the next window.
+    """
+    left = budget - j.bad
     if rate <= 0 or left <= 0:
         return None
-    # What is to come of a rolling window is planned for a part of it only: beyond, old failures age out.
-    ends_s = j.ends_s if j.slo.spec.period is not None else wall_s + HORIZON * j.length_s
     at_s = wall_s + left / rate
-    return at_s if at_s < ends_s else None
+    if j.slo.spec.period is not None:
+        return at_s if at_s < j.ends_s else None
+    if at_s >= wall_s + j.length_s:
+        return None  # Not even without what ages out.
+    step_s, aged, before = j.length_s / AGEING_STEPS, 0.0, 0.0
+    for step in range(1, AGEING_STEPS + 1):
+        from_s = wall_s - j.length_s + (step - 1) * step_s
+        before, aged = aged, aged + counts.total(j.slo.bad_field, from_s, from_s + step_s) / j.slo.bad_scale
+        over = rate * step * step_s - aged - left
+        if over >= 0:
+            short = left - (rate * (step - 1) * step_s - before)
+            return wall_s + (step - over / (over + short)) * step_s
+    return None
 
 
 def _traffic(counts: Counts, wall_s: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.edges.telemetry.families import Counter, Family, Histogram, counter
 
 NONE = "none"
 MODES = ("green", "thrifty", "scarce", "exhausted")
+SEVERITIES = ("page", "ticket")
 BREAKER_STATES = ("closed", "half_open", "open")
 SHEDS = frozenset({Reason.SHED_OVERLOAD, Reason.SHED_DEADLINE})
 
@@ -202,6 +203,11 @@ def _budget_lines(board: Mapping[str, Any], wall_s: float) -> Iterator[str]:
     yield from gauge_lines("sluice_budget_estimated_usd", "Part of them that rests on tokens estimated from bytes.", estimated)
     yield from gauge_lines("sluice_budget_projected_ratio", "Spend at the period's end over the budget, as forecast.", each("projected"))
     yield from gauge_lines("sluice_forecast_requests", "Requests still to come in the period, as forecast.", each("forecast_requests_left"))
+    yield from gauge_lines("sluice_forecast_level", "How busy it is against the learned hours of the week.", each("forecast_level"))
+    predicted = each("predicted")
+    yield from gauge_lines("sluice_budget_predicted_ratio", "Bad answers that the router expected, last hour; not the SLO.", predicted)
+    alerts = [({**_slo_labels(b), "severity": s}, float(b["alert"] == s)) for b in budgets if "alert" in b for s in SEVERITIES]
+    yield from gauge_lines("sluice_budget_alert", "1 for the tier that a budget burns in: page or ticket.", alerts)
     for name, field, text in (
         ("sluice_budget_infeasible", "infeasible", "1 when this SLO cannot be met together with those before it."),
         ("sluice_budget_exhausted", "exhausted", "1 when nothing of this budget is left."),

@@ -188,7 +188,7 @@ function budgetCells(b, board, state) {
   const isInfeasible = (board.infeasible || []).includes(b.slo);
   const isExhausted = (board.exhausted || []).includes(b.slo);
   const target = isCost ? `${usd(b.budget_usd)} of spend` : `${percent(b.objective, 3).replace(/\.?0+ %/, " %")} ${b.kind}`;
-  const name = td("", "", el("span", "strong", b.slo), isInfeasible && badge("cannot be met", "bad"), isExhausted && badge("exhausted", "bad"),
+  const name = td("", "", el("span", "strong", b.slo), isInfeasible && badge("cannot be met", "bad"), isExhausted && badge("exhausted", "bad"), b.alert && badge(b.alert === "page" ? "burns fast" : "burns", b.alert === "page" ? "bad" : "warn"),
     el("div", "quiet small", b.route ? `${target}, route ${b.route}` : target));
 
   const left = b.remaining;
@@ -224,6 +224,8 @@ function forecastLines(b, wall_s) {
   const isBeforeEnd = known(b.exhausts_wall_s) && !(isPeriod && b.exhausts_wall_s >= b.period_ends_wall_s);
   if (isBeforeEnd) lines.push(el("div", "is-bad", b.exhausts_wall_s <= wall_s ? "ran out" : `runs out in ${span(b.exhausts_wall_s - wall_s)}`));
   if (isPeriod && known(b.forecast_requests_left)) lines.push(el("div", "quiet", `${whole.format(b.forecast_requests_left)} requests to come`));
+  if (known(b.forecast_level)) lines.push(el("div", "quiet", `${percent(b.forecast_level)} of the usual traffic for this hour`));
+  if (known(b.predicted)) lines.push(el("div", "quiet", `router expects ${percent(b.predicted, 1)} bad`));
   if (isPeriod) lines.push(el("div", "quiet", `period ends in ${span(b.period_ends_wall_s - wall_s)}`));
   return lines.length ? lines : [el("div", "quiet", "no data")];
 }

@@ -313,3 +313,29 @@ def test_events_without_weights_have_data_from_the_first_on() -> None:
     assert not books.judge(T).has_data
     books.events(T + 10, 1)
     assert books.judge(T + 10).has_data
+
+
+# -- rhythm ------------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_week_the_hours_of_the_week_say_what_is_to_come() -> None:
+    """At noon of a day whose second half is quiet, the recent rate would plan for three times too much."""
+    books = Books(spend(forecast=None))
+    for hour in range(14 * 24):
+        busy = hour % 24 < 12
+        at_s = T - 14 * DAY_S + 3600.0 * hour
+        books.counts.add({"req": 300 if busy else 60, "n": 300 if busy else 60}.items(), at_s + 5)
+    for hour in range(12):
+        books.counts.add({"req": 300, "n": 300}.items(), T + 3600.0 * hour + 5)
+    books.ledger.take({}, books.counts, T + DAY_S / 2, is_first=True)
+    j = books.judge(T + DAY_S / 2, rate=300 / 3600)
+    assert j.level == pytest.approx(1.0, abs=0.02) and j.left == pytest.approx(12 * 60, rel=0.03)
+
+
+def test_an_operators_forecast_goes_before_what_was_learned_and_before_a_week_there_is_only_the_rate() -> None:
+    for slo, weeks in ((spend(), 2), (spend(forecast=None), 0.5)):
+        books = Books(slo)
+        for hour in range(int(weeks * 168)):
+            books.counts.add({"req": 100}.items(), T - 3600.0 * hour - 5)
+        books.ledger.take({}, books.counts, T + DAY_S / 2, is_first=True)
+        assert books.judge(T + DAY_S / 2).level is None

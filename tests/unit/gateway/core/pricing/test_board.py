@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.budget.alerts import Alerts
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Ledger
 from gateway.core.budget.slis.availability import Availability
@@ -27,7 +28,9 @@ def shown(*entries: tuple[float, list[Entry]], prices: tuple[Price, ...] = ()) -
         counts.add(made, at_s)
     ledger.take({}, counts, NOON, is_first=True)
     judgements = ledger.judge(NOON, 0.1, 0.001)
-    board = board_of(Prices(4, 1, "abc", NOON, "shadow_price", prices, alpha_ref={"auto": 0.4}, mode="thrifty"), judgements, counts, NOON)
+    board = board_of(
+        Prices(4, 1, "abc", NOON, "shadow_price", prices, alpha_ref={"auto": 0.4}, mode="thrifty"), judgements, counts, NOON, Alerts()
+    )
     json.dumps(board)
     return board
 
@@ -76,9 +79,43 @@ def test_no_events_are_no_data() -> None:
 def test_failures_at_the_present_rate_use_the_budget_up_at_a_known_time() -> None:
     made: list[tuple[float, list[Entry]]] = [(NOON - 1800, [(FLEET.valid_field, 1000), (FLEET.bad_field, 36), ("n", 1000)])]
     at_s = budget(shown(*made), "availability")["exhausts_wall_s"]
-    b = budget(shown(*made), "availability")
-    left = 0.01 * (1000 + b["forecast_requests_left"]) - 36
+    # A filled window holds 0.1 requests a second of 28 days; when all of its share is bad, `remaining` is 0.
+    left = 0.01 * 0.1 * 28 * DAY_S - 36
     assert at_s == pytest.approx(NOON + left / 0.01)
+
+
+def test_what_ages_out_of_a_rolling_window_is_given_back() -> None:
+    """1,500 of the 2,419 bad events that a window may hold are of its first day, 800 of yesterday; 0.01 come each second."""
+    old = (NOON - 27.9 * DAY_S, [(FLEET.valid_field, 1500), (FLEET.bad_field, 1500)])
+    yesterday = (NOON - DAY_S, [(FLEET.valid_field, 800), (FLEET.bad_field, 800)])
+    now: tuple[float, list[Entry]] = (NOON - 1800, [(FLEET.valid_field, 360), (FLEET.bad_field, 36), ("n", 360)])
+    at_s = budget(shown(old, yesterday, now), "availability")["exhausts_wall_s"]
+    # Without the old ones 2,419 - 836 are left, for 1.8 days; with them it would be two hours.
+    assert at_s == pytest.approx(NOON + (0.01 * 0.1 * 28 * DAY_S - 836) / 0.01, rel=0.001)
+
+
+def test_a_budget_that_ages_out_as_fast_as_it_is_used_never_ends() -> None:
+    made: list[tuple[float, list[Entry]]] = [
+        (NOON - day * DAY_S + 1800, [(FLEET.valid_field, 8640), (FLEET.bad_field, 80), ("n", 8640)]) for day in range(1, 28)
+    ]
+    made.append((NOON - 1800, [(FLEET.valid_field, 360), (FLEET.bad_field, 3), ("n", 360)]))
+    b = budget(shown(*made), "availability")
+    assert 0.05 < b["remaining"] < 0.15 and b["exhausts_wall_s"] is None
+
+
+def test_the_long_windows_of_monthly_reports_are_there() -> None:
+    many: list[Entry] = [(FLEET.valid_field, 900), (FLEET.bad_field, 90)]
+    b = budget(shown((NOON - 29 * DAY_S, many), (NOON - 1800, [(FLEET.valid_field, 100)])), "availability")
+    assert list(b["burn"]) == ["5m", "30m", "1h", "2h", "6h", "1d", "3d", "28d", "30d"]
+    assert b["burn"]["28d"] == 0.0 and b["burn"]["30d"] == pytest.approx(9.0)
+
+
+def test_an_outage_raises_an_alert_and_a_single_failure_none() -> None:
+    outage: list[Entry] = [(FLEET.valid_field, 200), (FLEET.bad_field, 150)]
+    usual: tuple[float, list[Entry]] = (NOON - 20 * DAY_S, [(FLEET.valid_field, 100_000), (FLEET.bad_field, 100)])
+    assert budget(shown(usual, (NOON - 100, outage)), "availability")["alert"] == "page"
+    assert budget(shown(usual, (NOON - 100, [(FLEET.valid_field, 1), (FLEET.bad_field, 1)])), "availability")["alert"] is None
+    assert budget(shown(usual), "spend")["alert"] is None
 
 
 def test_failures_at_less_than_the_allowed_pace_never_use_the_budget_up() -> None:

@@ -19,7 +19,9 @@ STRONG = Model("strong", Tariff(2.5, 10), 128_000, (BACKEND,))
 STANDARD = TrafficClass("standard", value=3, ttft_deadline_s=30, rank=1)
 FACTS = RequestFacts("req_1", Endpoint.CHAT, "acme", STANDARD, "auto", (STRONG,), 100, None, True, 0.0, (0.1, 0.2))
 PLACED = Placed(Choice("strong", "score", (0.7, 0.5), 0.2, win_rate=0.62, threshold=0.42), STRONG, BACKEND, (), 3)
-SERVED = Outcome(Reason.SERVED, "strong", ttft_s=0.3, total_s=2.3, prompt_tokens=100, completion_tokens=41, cached_tokens=10, reasoning_tokens=8)
+SERVED = Outcome(
+    Reason.SERVED, "strong", ttft_s=0.3, total_s=2.3, prompt_tokens=100, completion_tokens=41, cached_tokens=10, reasoning_tokens=8
+)
 
 STATE: dict[str, Any] = {
     "wall_s": 1_000_012.0,
@@ -35,11 +37,11 @@ STATE: dict[str, Any] = {
             {
                 "slo": "spend", "kind": "cost", "route": None, "objective": None, "budget_usd": 1.0, "spent_usd": 0.31,
                 "remaining": 0.69, "burn": {"5m": 1.1, "1h": 0.9}, "price": 0.8, "allowance": 0.0002,
-                "projected": 0.98, "forecast_requests_left": 1234.0,
+                "projected": 0.98, "forecast_requests_left": 1234.0, "forecast_level": 1.5, "alert": None,
             },
             {
                 "slo": "availability", "kind": "availability", "route": "auto", "objective": 0.999, "remaining": 0.75,
-                "burn": {"5m": None, "1h": 0.2}, "price": 0.0, "allowance": 0.001,
+                "burn": {"5m": None, "1h": 0.2}, "price": 0.0, "allowance": 0.001, "alert": "page", "predicted": 0.2,
             },
         ],
     },
@@ -195,3 +197,12 @@ def test_promtool_finds_nothing_wrong() -> None:
     done = subprocess.run([promtool, "check", "metrics"], input=metrics.render(STATE), text=True, capture_output=True, check=False)
     assert "error" not in done.stderr.lower(), done.stderr
     assert done.returncode in (0, 3), done.stderr
+
+
+def test_tiers_levels_and_predictions_are_gauges_of_their_own() -> None:
+    got = samples(Metrics().render(STATE))
+    who = 'slo="availability",kind="availability",route="auto"'
+    assert got[f'sluice_budget_alert{{{who},severity="page"}}'] == 1 and got[f'sluice_budget_alert{{{who},severity="ticket"}}'] == 0
+    assert got['sluice_budget_alert{slo="spend",kind="cost",severity="page"}'] == 0
+    assert got['sluice_forecast_level{slo="spend",kind="cost"}'] == 1.5
+    assert got[f"sluice_budget_predicted_ratio{{{who}}}"] == 0.2
