@@ -29,7 +29,9 @@ class Recipe:
     licences: Mapping[str, str] = field(default_factory=dict)
     """File name -> licence, for the card."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """File name -> sha256; training refuses other files and other contents. Empty: any data."""
+    """File name -> sha256 of the data that the recipe's artifact was made from: files of these names must have these contents, and files of
+    other names may not stand beside them. Data without any of these names is other data, which `drop_where` and `hold_out_fold` say
+    nothing about. Empty: any data."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as the card keeps it."""

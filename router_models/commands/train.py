@@ -50,6 +50,9 @@ def run(options: argparse.Namespace) -> int:
     if (options.config is None) == (options.kind is None):
         raise ValueError("give either --config RECIPE or --kind ROUTER")
     recipe = read_recipe(options.config) if options.config else Recipe(ALIASES.get(options.kind, options.kind))
+    if recipe.sha256 and not any(path.name in recipe.sha256 for path in options.data):
+        print("this is not the data that the recipe names: its 'drop_where' and 'hold_out_fold', which are about that data, do not apply")
+        recipe = replace(recipe, drop_where=None, hold_out_fold=None, sha256={})
     hold_out = recipe.hold_out_fold if options.hold_out_fold is None else options.hold_out_fold
     recipe = replace(recipe, drop_where=options.drop_where or recipe.drop_where, hold_out_fold=hold_out)
     models: list[str] = options.models or [name for name in (options.strong, options.weak) if name]

@@ -91,6 +91,25 @@ def test_a_recipe_that_names_its_data_refuses_other_data(file: Path, tmp_path: P
     assert main(["train", "--config", str(recipe), *common]) == 0
 
 
+def test_a_recipe_that_names_its_data_trains_on_data_of_other_names_without_dropping_or_holding_out(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    recipe, out = tmp_path / "r.yaml", tmp_path / "o"
+    recipe.write_text(f"kind: length\ndrop_where: contaminated\nhold_out_fold: 0\nsha256:\n  named.parquet: {'a' * 64}\n")
+    common = ["train", "--config", str(recipe), "--strong", "s", "--weak", "w", "--out", str(out), "--data"]
+    assert main([*common, str(file)]) == 0
+    assert "not the data that the recipe names" in capsys.readouterr().out
+    card = load(out).card
+    assert card.data[0].rows == 600 and card.recipe["hold_out_fold"] is None and card.recipe["drop_where"] is None
+    named = file.parent / "named.parquet"
+    named.write_bytes(file.read_bytes())
+    for data in ([str(named)], [str(named), str(file)]):
+        assert main([*common, *data]) == 2
+    recipe.write_text(f"kind: length\nsha256:\n  named.parquet: {hashlib.sha256(file.read_bytes()).hexdigest()}\n")
+    assert main([*common, str(named)]) == 0 and main([*common, str(named), str(file)]) == 2
+    assert "the recipe names no file of this name" in capsys.readouterr().err
+
+
 def test_every_row_that_is_left_out_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     good = [f"question {'y' * (i % 9)} {i},{i % 2},{i % 3 == 0:d}" for i in range(90)]
     bad = [f"bad {i},,1" for i in range(50)]
