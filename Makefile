@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: run test check bench demo-real sim builtin-router router-report lock clean format
+.PHONY: run test check bench demo-real sim judge builtin-router router-report lock clean format
 .DEFAULT_GOAL := run
 
 # uv when it is on PATH (seconds), else venv and pip (about a minute); either way from the hashed lock file.
@@ -60,6 +60,12 @@ demo-real: $(VENV)/.run $(VENV)-real/.done
 # Long simulations and soaks, left out of `make test`; SLUICE_DATA names the folder of the public data.
 sim: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m soak
+
+# Our pricing laws in the judge's worlds (seeds that nothing was tuned on), beside its reference laws; resumable. Needs its folder.
+SLUICE_JUDGE ?= ../shared/judge
+JOBS ?= 1
+judge: $(VENV)/.dev
+	$(BIN)/python -m load judge --judge $(SLUICE_JUDGE) --jobs $(JOBS)
 
 # Micro-benchmarks; with SLUICE_BENCH (folder of the gateway bench) and nginx also CPU per request beside nginx.
 bench: $(VENV)/.dev

@@ -22,6 +22,7 @@ from load.scenario import Scenario, ScenarioError
 from router_models.port import ArtifactError
 
 USAGE, INTERRUPTED, DIFFERENT = 2, 130, 1
+JUDGE_VARIABLE = "SLUICE_JUDGE"
 EXPECTED = (ScenarioError, ArrivalsError, PromptsError, EventError, ChildRefused, ConfigErrors, ArtifactError, ValueError, OSError)
 """What a run can fail with before it begins; each message is for the operator."""
 
@@ -58,6 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--world", type=Path, metavar="DIR", help="a folder with world.parquet and world.json")
     sim.add_argument("--log", type=Path, metavar="DIR", help="where the decisions of a world go")
     sim.set_defaults(do=_sim)
+    judged = verbs.add_parser("judge", help="play the judge's worlds under our laws and print its table; `make judge`")
+    judged.add_argument(
+        "--judge", type=Path, default=os.environ.get(JUDGE_VARIABLE), metavar="DIR", help=f"its folder (default: {JUDGE_VARIABLE})"
+    )
+    judged.add_argument("--world", nargs="+", help="only these")
+    judged.add_argument("--seeds", type=int, nargs="+", help="instead of 11 12 13, which nothing was tuned on")
+    judged.add_argument("--law", nargs="+", help="only these of our laws; all by default")
+    judged.add_argument("--jobs", type=int, default=1, help="worlds at a time, each on one core and 300 MB")
+    judged.add_argument("--out", type=Path, default=Path("out/judge"), metavar="DIR", help="where results are kept")
+    judged.set_defaults(do=_judge)
     side = verbs.add_parser("compare", help="lay two results side by side")
     side.add_argument("results", nargs=2, type=Path, metavar="RESULT.json")
     side.add_argument(
@@ -117,6 +128,20 @@ def _replay(args: argparse.Namespace) -> int:
     write(replay(World.load(args.world), args.law or "shadow_price"), args.log)
     print(f"decisions and ticks are in {args.log}")
     return 0
+
+
+def _judge(args: argparse.Namespace) -> int:
+    from gateway.core.pricing.laws.registry import LAWS
+    from load.judge import DEFAULT_LAW, SEEDS, Judge, judge_all, table
+
+    if args.judge is None:
+        raise ScenarioError(f"name the judge's folder with --judge or {JUDGE_VARIABLE}")
+    judge = Judge(args.judge, args.out)
+    judge.check()
+    laws = args.law or list(LAWS)
+    cells = judge_all(judge, args.world or judge.worlds(), args.seeds or SEEDS, laws, args.jobs)
+    print(f"\n{table(cells, laws)}")
+    return DIFFERENT if any(c.broken for c in cells if c.is_ours and c.law == DEFAULT_LAW) else 0
 
 
 def _compare(args: argparse.Namespace) -> int:
