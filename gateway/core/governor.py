@@ -130,7 +130,7 @@ class Governor:
             self._law.start(tick)
         if self._ruling is None or overrides is None or wall_s >= overrides.frozen_until_wall_s:
             self._ruling = self._law.step(tick)
-            self._priced = as_prices(self._ruling.prices, judgements)
+            self._priced = as_prices(self._ruling, judgements)
         m.version += 1
         prices = self._say(self._ruling, judgements, cards, fencing_token, wall_s)
         return Published(

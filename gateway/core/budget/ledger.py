@@ -15,10 +15,12 @@ Accounts are summed from the slots when a period begins or this process takes ov
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import HORIZON_S, Forecast
 from gateway.core.budget.rhythm import Rhythm
 from gateway.core.budget.slo import DAY_S, Slo, scoped
+from gateway.domain.event import MILLI
 
 FLOOR, CEILING = 0.2, 5.0
 HORIZON = 0.25
@@ -45,6 +47,11 @@ class Account:
     """Settled requests of all routes, of which this SLO's are a part."""
     ageing_bad: float = 0.0
     ageing_valid: float = 0.0
+    predicted: float = 0.0
+    scored: float = 0.0
+    """Predicted bad answers, and of how many requests; only of quality."""
+    ageing_predicted: float = 0.0
+    ageing_scored: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,13 @@ class Judgement:
     """How busy it is against the learned hours of the week; None while those are not known, or where the operator forecast."""
     events: float = 1.0
     """Valid events of the whole period, or of a filled window: what `remaining` is a share of."""
+    settled: float = 0.0
+    """Requests settled so far, of this SLO's scope."""
+    predicted: float = 0.0
+    scored: float = 0.0
+    fresh_predicted: float = 0.0
+    fresh_scored: float = 0.0
+    """Quality: predicted bad answers of the requests that were scored, and their number; of the account without what ages out, and new."""
 
     @property
     def projected(self) -> float | None:
@@ -145,6 +159,10 @@ class Ledger:
                 account.arrived += fresh.get(scoped("req", slo.spec.route), 0)
                 account.settled += fresh.get(scoped("n", slo.spec.route), 0)
                 account.fleet += fresh.get("n", 0)
+                if slo.spec.kind == "quality":
+                    scored, lost = predicted_fields(slo)
+                    account.scored += fresh.get(scored, 0)
+                    account.predicted += fresh.get(lost, 0) / MILLI
 
     def judge(self, wall_s: float, rate: float, cheapest_usd: float) -> list[Judgement]:
         """Judge every SLO.
@@ -183,6 +201,13 @@ class Ledger:
             ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
             account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / slo.bad_scale
             account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out) / slo.valid_scale
+        if slo.spec.kind == "quality":
+            scored, lost = predicted_fields(slo)
+            account.scored, account.predicted = (counts.total(f, starts_s, until) for f in (scored, lost))
+            account.predicted /= MILLI
+            if slo.spec.period is None:
+                account.ageing_scored = counts.total(scored, starts_s, ages_out)
+                account.ageing_predicted = counts.total(lost, starts_s, ages_out) / MILLI
 
     def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
@@ -212,10 +237,12 @@ class Ledger:
             # Of the whole period's or a filled window's events: a young window would be used up by its first failure.
             events = account.valid + to_come if slo.spec.period is not None else max(account.valid, to_come / HORIZON)
             remaining = 1 - account.bad / (fair * events)
+        scored, lost = (self._fresh.get(f, 0) for f in predicted_fields(slo)) if slo.spec.kind == "quality" else (0, 0)
         has_data = slo.spec.kind == "cost" or account.evidence >= slo.evidence_min
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
             account.ends_s, remaining <= 0 and has_data, is_short, to_come, length_s, has_data, account.evidence, level, events,
+            account.settled, account.predicted - account.ageing_predicted, account.scored - account.ageing_scored, lost / MILLI, scored,
         )  # fmt: skip
 
 

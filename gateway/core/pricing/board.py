@@ -10,6 +10,7 @@ from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slo import scoped
 from gateway.core.budget.windows import readings, totals
+from gateway.core.pricing.law import Ruling
 from gateway.domain.event import MILLI, NANO
 from gateway.domain.prices import Price, Prices
 
@@ -149,10 +150,16 @@ def _traffic(counts: Counts, wall_s: float) -> dict[str, Any]:
     return {"window_s": RECENT_S, "models": shown, "classes": classes, "sheds": sheds, "reasons": reasons}
 
 
-def as_prices(rulings: Mapping[str, float], judgements: Sequence[Judgement]) -> tuple[Price, ...]:
+def as_prices(ruling: Ruling, judgements: Sequence[Judgement]) -> tuple[Price, ...]:
     """Return published prices for a law's ruling, in the judgements' order."""
     return tuple(
-        Price(j.slo.spec.name, j.slo.spec.kind, rulings[j.slo.spec.name], j.allowance, j.slo.spec.route)
+        Price(
+            j.slo.spec.name,
+            j.slo.spec.kind,
+            ruling.prices[j.slo.spec.name],
+            ruling.allowances.get(j.slo.spec.name, j.allowance),
+            j.slo.spec.route,
+        )
         for j in judgements
-        if j.slo.spec.name in rulings
+        if j.slo.spec.name in ruling.prices
     )

@@ -6,6 +6,7 @@ once there is enough of it. Laws use it for a warm start, for the plant gain and
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ EDGE = 0.1
 """Soft edge: share of the priced terms within which near-ties are split by the draw. Source: judge/README.md, point 7."""
 GOLDEN = 0.6180339887
 """Low-discrepancy steps stand for the draws of the card's rows."""
+
+WELL = (0.999, 0.001)
+"""Success and lateness of a model that nothing is known of."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,25 @@ class Card:
     weight: float = 1.0
     """Share of the traffic, for several routes."""
 
-    @property
+    @cached_property
     def mean_value(self) -> float:
         """Mean class value, v̄."""
         return float(self.value.mean())
+
+    @cached_property
+    def mean_quality(self) -> tuple[float, ...]:
+        """Mean predicted quality per model."""
+        return tuple(self.quality.mean(axis=0).tolist())
+
+    @cached_property
+    def mean_usd(self) -> tuple[float, ...]:
+        """Mean dollars per model at list prices."""
+        return tuple(self.usd.mean(axis=0).tolist())
+
+    @cached_property
+    def median_usd_apart(self) -> float:
+        """Median of what the first model costs more than the last, dollars at list prices."""
+        return float(np.median(self.usd[:, 0] - self.usd[:, -1]))
 
     def billed(self, factors: Mapping[str, float]) -> Array:
         """Return expected dollars times the learned billed/expected factor, shape (n, m)."""
@@ -43,7 +62,7 @@ class Card:
 
     def cheapest_usd(self) -> float:
         """Return the mean dollars of the model that is cheapest on average."""
-        return float(self.usd.mean(axis=0).min())
+        return min(self.mean_usd)
 
     def risks(self, kind: str, success: Array, late: Array, factors: Mapping[str, float]) -> Array:
         """Return r_{d,m} per row and model, shape (n, m); the vector form of each SLI's `risk`."""
@@ -54,6 +73,24 @@ class Card:
         if kind not in ("availability", "ttft"):  # Not known without a request: how fast text comes, whether a conversation is kept.
             return np.zeros(self.quality.shape)
         return np.broadcast_to(1.0 - success if kind == "availability" else late, self.quality.shape)
+
+    def pull(self, kind: str, health: Mapping[str, tuple[float, float]], factors: Mapping[str, float]) -> float:
+        """Return how much more of a budget the first model takes than the last, in the mean: dollars or bad events per request.
+
+        The mean of `risks` apart, from means that are worked out once per card: laws ask at every tick.
+
+        Args:
+            health: success and lateness per model; a model that is not named is healthy.
+        """
+        first, last = self.models[0], self.models[-1]
+        if kind == "cost":
+            return self.mean_usd[0] * factors.get(first, 1.0) - self.mean_usd[-1] * factors.get(last, 1.0)
+        if kind == "quality":
+            return self.mean_quality[-1] - self.mean_quality[0]
+        if kind not in ("availability", "ttft"):
+            return 0.0
+        (first_ok, first_late), (last_ok, last_late) = (health.get(m, WELL) for m in (first, last))
+        return last_ok - first_ok if kind == "availability" else first_late - last_late
 
     def choose(
         self, per_unit: Sequence[tuple[str, float]], success: Array, late: Array, factors: Mapping[str, float], u: Array

@@ -1,7 +1,7 @@
 """What a pricing law is told at each tick, and what it must give back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from gateway.core.budget.ledger import Judgement
@@ -37,6 +37,8 @@ class Ruling:
     prices: Mapping[str, float]
     fixed_threshold: float | None = None
     infeasible: tuple[str, ...] = ()
+    allowances: Mapping[str, float] = field(default_factory=dict)
+    """What the law held each budget to, where that is not the ledger's allowance."""
 
 
 class Law(Protocol):

@@ -12,8 +12,6 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numpy as np
-
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.terms import Terms
 
@@ -75,5 +73,5 @@ def alpha_ref(gain: Gain, card: Card, terms: Terms) -> float:
     if terms.fixed_threshold is not None:
         return terms.fixed_threshold
     prices = dict(terms.per_unit)
-    needed = prices.get("cost", 0.0) * float(np.median(card.usd[:, 0] - card.usd[:, -1])) / (1.0 + prices.get("quality", 0.0))
+    needed = prices.get("cost", 0.0) * card.median_usd_apart / (1.0 + prices.get("quality", 0.0))
     return gain.win_rate(needed)

@@ -4,34 +4,41 @@ Theory. The best use of several budgets under one objective is a Lagrangian: eac
 takes the model whose value minus priced resources is highest. Prices are found by integrating what is spent too much:
 
     x, n   sums decayed with W:   W_cost = max(60 s, 600 requests, but at most 1/8 of the period)
-                                  W_d    = max(300 s [quality 1800 s], 5/b requests)
+                                  W_d    = max(300 s [quality by predictions: 600 requests; by verdicts: 1800 s], 5/b requests)
     e_cost = clip((x - n rho)/(n rho), -1, 1)          e_d = clip((x - n A)/max(n A, 5), -1, 1)
     lambda += 0.1/(k L) dt e_cost   in [0, 4 lambda_0]       mu_d += s_d/L dt e_d   in [0, 5]
-    L      = telemetry delay + completion + W/2        k = -d burn/d lambda by secant on the card, at least 0.5
+    L      = telemetry delay + completion + W/2        k = -d burn/d price by secant on the card
 
 An integrator with dead time L is stable below gain pi/2 / L; 0.1/L leaves room for a plant gain known only roughly. The
 error is in counts since log-burn and burn - 1 are biased at low traffic. dt is capped, so a suspended process does not
-jump; without settled requests nothing moves (freeze). Source and measurements of every constant: `judge/README.md`.
+jump; without settled requests nothing moves (freeze), and after 15 min of silence prices drift to what the cards say. Prices
+start there, too, and a cost budget that is edited in mid-period starts anew. Source and measurements of the constants: `judge/README.md`.
+
+What differs from that page, each for a reason that is measured in CHANGELOG:
+
+- Quality goes by predicted bad answers of all requests, corrected by verdicts as far as these contradict (`verdicts.py`), and
+  aims below its objective by 2.5 standard errors of the period's own count (`MARGIN`): predictions are nearly free of noise, what
+  happens is not. Its price starts where card and cost budget meet, s = 0.1/k as for cost. Without scores: verdicts, as before.
+- A spell of failures or late answers (`spell.py`) may take more of what is left than its even share; and while it is
+  expected to pass within the period, lambda does not fall: what the spell saves is for afterwards.
 
 Priority: a price may not rise while a more important budget burns and the two pull the strong share opposite ways.
-Infeasibility is computed on the card, not observed: twice in a row, 15 min apart.
-
-Not handled here: decay after 15 min of silence, a budget changed in mid-period beyond what re-targeting does.
-Shown by `tests/sim/test_worlds.py` on the judge's worlds.
+Infeasibility is computed on the card, not observed: twice in a row, 4 min apart. A quality that cannot be had pays at most
+`CAP_LOST`: beyond it, regret grows faster than bad answers shrink.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import exp
+from dataclasses import asdict, dataclass, field, replace
+from math import exp, sqrt
 from typing import Any, ClassVar
 
-import numpy as np
-
-from gateway.core.budget.ledger import Judgement
-from gateway.core.pricing.card import Array, Card, mean_usd
+from gateway.core.budget.ledger import CEILING, FLOOR, Judgement
 from gateway.core.pricing.law import Ruling, Tick
+from gateway.core.pricing.solver import LEAST_PRICE, Solver
+from gateway.core.pricing.spell import Spells
+from gateway.core.pricing.verdicts import factor
 
-GAIN, CAP_COST, CAP_RATIO = 0.1, 4.0, 5.0
+GAIN, CAP_COST, CAP_RATIO, CAP_LOST = 0.1, 4.0, 5.0, 2.0
 SPEED = {"availability": 0.5, "ttft": 0.5, "quality": 1.0}
 WINDOW_S = {"availability": 300.0, "ttft": 300.0, "quality": 1800.0}
 COST_REQUESTS, COST_S, EVIDENCE = 600.0, 60.0, 5.0
@@ -40,11 +47,15 @@ COST_PART = 8.0
 COLD_REQUESTS = 100.0
 """Without a forecast, the price follows the card's solution for this many requests: an integrator has nothing to go by yet."""
 HOT, REACH = 1.02, 0.1
-RESOLVE_S, SURE = 900.0, 1.05
+RESOLVE_S, SURE = 240.0, 1.05
+"""Twice in a row within 10 min, the delay that an operator is promised."""
+MARGIN, MARGIN_MAX = 2.5, 0.03
+"""Standard errors, and at most this part of the budget."""
 COMPLETION_S = 10.0
 """Mean time from decision to settled cost that the gain allows for."""
 DT_MAX_S = 15.0
-LEAST_LAMBDA, LEAST_GAIN = 0.05, 0.5
+SILENCE_S = 900.0
+"""After so long without a settled request, prices decay towards the cards' solution, with this time constant."""
 
 
 @dataclass(slots=True)
@@ -56,11 +67,17 @@ class Memory:
     n: dict[str, float] = field(default_factory=dict)
     cap: dict[str, float] = field(default_factory=dict)
     plant: dict[str, float] = field(default_factory=dict)
+    """Plant gain of cost prices, and of quality's."""
+    budget: dict[str, float] = field(default_factory=dict)
+    """Dollars of each cost budget when its price was last solved."""
     resolved_wall_s: float | None = None
     cold: dict[str, float] = field(default_factory=dict)
     """Requests still to be seen before the integrator takes over, by cost SLO."""
     suspect: list[str] = field(default_factory=list)
     infeasible: list[str] = field(default_factory=list)
+    silent_s: float = 0.0
+    """Seconds without a settled request."""
+    spells: dict[str, Any] = field(default_factory=dict)
 
 
 class ShadowPriceLaw:
@@ -74,61 +91,98 @@ class ShadowPriceLaw:
 
     def __init__(self, options: Options) -> None:
         self.memory = Memory()
+        self._spells = Spells()
 
     def start(self, tick: Tick) -> None:
-        """Solve the cost prices on the cards, so that the first request already meets the budget."""
-        m = self.memory
-        if m.resolved_wall_s is None:
-            m.resolved_wall_s = tick.wall_s
-        for j in tick.judgements:
-            name, is_cost = j.slo.spec.name, j.slo.spec.kind == "cost"
-            if name in m.price and (name in m.plant) == is_cost:  # Else an edit gave the name to another kind.
-                continue
-            m.price[name] = m.x[name] = m.n[name] = 0.0
-            m.plant.pop(name, None)
-            m.cold.pop(name, None)
-            if is_cost:
-                m.cold[name] = COLD_REQUESTS if j.slo.spec.options.forecast_requests is None else 0.0
-                self._set_out(tick, j)
-            else:
-                m.cap[name] = CAP_RATIO
+        """Solve the prices on the cards, so that the first request already meets the budgets."""
+        self._begin(replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements]))
 
     def step(self, tick: Tick) -> Ruling:
         """Move every price by its error."""
-        self.start(tick)  # SLOs that a config edit added.
-        m, known = self.memory, {j.slo.spec.name for j in tick.judgements}
+        m = self.memory
+        if tick.fresh_requests:
+            self._spells.watch(tick.health, tick.dt_s)
+        tick = replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
+        self._begin(tick)  # SLOs that a config edit added or changed.
         for j in tick.judgements:
             keep, name = exp(-tick.dt_s / self._window_s(j, tick.rate)), j.slo.spec.name
             m.x[name], m.n[name] = m.x[name] * keep + j.fresh_bad, m.n[name] * keep + j.fresh_valid
         if tick.fresh_requests:
+            m.silent_s = 0.0
             if tick.wall_s - (m.resolved_wall_s or 0.0) >= RESOLVE_S:
                 self._resolve(tick)
             self._move(tick, min(tick.dt_s, DT_MAX_S))
-        return Ruling({n: p for n, p in m.price.items() if n in known}, infeasible=tuple(n for n in m.infeasible if n in known))
+        else:
+            m.silent_s += tick.dt_s
+            if m.silent_s >= SILENCE_S:
+                self._decay(tick, min(tick.dt_s, DT_MAX_S))
+        known = {j.slo.spec.name for j in tick.judgements}
+        return Ruling(
+            {n: p for n, p in m.price.items() if n in known},
+            infeasible=tuple(n for n in m.infeasible if n in known),
+            allowances={j.slo.spec.name: j.allowance for j in tick.judgements},
+        )
 
     def remember(self) -> Mapping[str, Any]:
         """Return the memory as plain data."""
         m = self.memory
-        return {name: getattr(m, name) for name in Memory.__dataclass_fields__}
+        return {name: getattr(m, name) for name in Memory.__dataclass_fields__} | {"spells": asdict(self._spells)}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from another writer's memory."""
         self.memory = Memory(**{name: memory[name] for name in Memory.__dataclass_fields__ if name in memory})
+        known = self.memory.spells
+        self._spells = Spells(**{name: known[name] for name in Spells.__dataclass_fields__ if name in known})
+
+    # -- what it goes by -------------------------------------------------------------------------------------------
+
+    def _sensed(self, tick: Tick, j: Judgement) -> Judgement:
+        """Return what the law goes by: quality by its predictions, allowances by what a spell may still take."""
+        kind, b = j.slo.spec.kind, j.slo.bad_ratio
+        if kind == "cost":
+            return j
+        if kind == "quality" and j.scored > 0:
+            trust = factor(j.bad, j.valid, j.predicted, j.scored)
+            bad, valid, to_come = trust * j.predicted, j.scored, max(j.left * j.scored / max(j.settled, 1.0), 1.0)
+            margin = min(MARGIN * sqrt((1 - b) / (b * (valid + to_come))), MARGIN_MAX)
+            affordable = (b * (1 - margin) * (valid + to_come) - bad) / to_come
+            j = replace(j, bad=bad, valid=valid, to_come=to_come, fresh_bad=trust * j.fresh_predicted, fresh_valid=j.fresh_scored)
+        else:
+            spell = self._spells.allowance(kind, b, j.bad, j.valid, j.to_come, _events_per_s(tick, j))
+            if spell is None:
+                return j
+            affordable = spell
+        return replace(j, allowance=min(max(affordable, FLOOR * b), CEILING * b))
+
+    def _window_s(self, j: Judgement, rate: float) -> float:
+        """Averaging time: long enough for the evidence that the budget needs at the present rate."""
+        rate, kind = max(rate, 1e-6), j.slo.spec.kind
+        if kind == "cost" or (kind == "quality" and j.scored > 0):
+            return max(COST_S, min(COST_REQUESTS / rate, j.length_s / COST_PART))
+        return max(WINDOW_S.get(kind, 300.0), EVIDENCE / j.slo.bad_ratio / rate)
+
+    def _pull(self, tick: Tick, j: Judgement) -> float:
+        """Return how much more of this budget the first model takes than the last, in allowances per request."""
+        total = sum(c.weight * c.pull(j.slo.spec.kind, tick.health, tick.factors) for c in tick.cards)
+        return total / j.allowance
+
+    # -- moving ----------------------------------------------------------------------------------------------------
 
     def _move(self, tick: Tick, dt_s: float) -> None:
         m = self.memory
         pulls = {j.slo.spec.name: self._pull(tick, j) for j in tick.judgements}
+        is_passing = any(self._spells.part(j.slo.spec.kind, j.to_come, _events_per_s(tick, j)) < 1 for j in tick.judgements)
         hot: list[str] = []
         for j in tick.judgements:
             name, kind = j.slo.spec.name, j.slo.spec.kind
             fair = m.n[name] * j.allowance
             error = (m.x[name] - fair) / max(fair, 1e-12 if kind == "cost" else EVIDENCE)
-            error = min(max(error, -1.0), 1.0)
+            error = min(max(error, 0.0 if kind == "cost" and is_passing else -1.0), 1.0)
             dead_s = tick.telemetry_delay_s + COMPLETION_S + self._window_s(j, tick.rate) / 2
-            speed = GAIN / m.plant[name] if kind == "cost" else SPEED.get(kind, 0.5)
+            speed = GAIN / m.plant[name] if name in m.plant and (kind == "cost" or j.scored > 0) else SPEED.get(kind, 0.5)
             is_held = error > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
             moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * error)
-            m.price[name] = min(max(moved, 0.0), m.cap[name])
+            m.price[name] = min(max(moved, 0.0), CAP_LOST if kind == "quality" and name in m.infeasible else m.cap[name])
             if m.cold.get(name, 0.0) > 0:
                 m.cold[name] -= j.fresh_valid
                 self._set_out(tick, j)
@@ -137,86 +191,89 @@ class ShadowPriceLaw:
             if m.x[name] > HOT * fair:
                 hot.append(name)
 
-    def _set_out(self, tick: Tick, cost: Judgement) -> None:
-        """Solve a cost price on the cards, with its cap and plant gain."""
-        m, name = self.memory, cost.slo.spec.name
-        m.price[name] = self._solve(tick, cost)
-        m.cap[name] = CAP_COST * max(m.price[name], LEAST_LAMBDA)
-        m.plant[name] = self._plant_gain(tick, cost)
+    def _decay(self, tick: Tick, dt_s: float) -> None:
+        """Let prices go towards what they would start with: what was learned of the traffic is no longer true of silence."""
+        m, part = self.memory, min(dt_s / SILENCE_S, 1.0)
+        for name, target in self._solved(tick, tick.judgements).items():
+            m.price[name] += (target - m.price[name]) * part
 
-    def _window_s(self, j: Judgement, rate: float) -> float:
-        """Averaging time: long enough for the evidence that the budget needs at the present rate."""
-        rate = max(rate, 1e-6)
+    # -- what the cards say ----------------------------------------------------------------------------------------
+
+    def _begin(self, tick: Tick) -> None:
+        """Give every SLO that is new, or whose budget was edited, the price that the cards say."""
+        m = self.memory
+        if m.resolved_wall_s is None:
+            m.resolved_wall_s = tick.wall_s
+        fresh = [j for j in tick.judgements if not self._is_known(j)]
+        for j in fresh:
+            name = j.slo.spec.name
+            m.price[name] = m.x[name] = m.n[name] = 0.0
+            m.plant.pop(name, None)
+            m.budget.pop(name, None)
+            m.cold.pop(name, None)
+            m.cap[name] = CAP_RATIO
+            if j.slo.spec.kind == "cost":
+                m.cold[name] = COLD_REQUESTS if j.slo.spec.options.forecast_requests is None else 0.0
+        for j in fresh:
+            self._set_out(tick, j)
+
+    def _is_known(self, j: Judgement) -> bool:
+        m, name, is_cost = self.memory, j.slo.spec.name, j.slo.spec.kind == "cost"
+        if name not in m.price or (name in m.budget) != is_cost:  # Else an edit gave the name to another kind.
+            return False
+        return not is_cost or m.budget[name] == float(j.slo.spec.options.usd)
+
+    def _set_out(self, tick: Tick, j: Judgement) -> None:
+        """Solve a price on the cards, with its cap and plant gain."""
+        m, name = self.memory, j.slo.spec.name
+        for solved, price in self._solved(tick, [j]).items():
+            m.price[solved] = price
+            if solved in m.budget or (solved == name and j.slo.spec.kind == "cost"):
+                m.cap[solved] = CAP_COST * max(price, LEAST_PRICE)
+        solver = Solver(tick, m.price)
         if j.slo.spec.kind == "cost":
-            return max(COST_S, min(COST_REQUESTS / rate, j.length_s / COST_PART))
-        return max(WINDOW_S.get(j.slo.spec.kind, 300.0), EVIDENCE / j.slo.bad_ratio / rate)
+            m.budget[name] = float(j.slo.spec.options.usd)
+            m.plant[name] = solver.gain(j)
+        elif j.slo.spec.kind == "quality":
+            m.plant[name] = solver.quality_gain(j)
 
-    def _pull(self, tick: Tick, j: Judgement) -> float:
-        """Return how much more of this budget the first model takes than the last, in allowances per request."""
-        total = 0.0
-        for card in tick.cards:
-            success, late = _health(card, tick.health)
-            risk = card.risks(j.slo.spec.kind, success, late, tick.factors)
-            total += card.weight * float((risk[:, 0] - risk[:, -1]).mean())
-        return total / j.allowance
-
-    def _per_unit(self, tick: Tick, instead: Mapping[str, float]) -> list[tuple[str, float]]:
-        prices = [(j, instead.get(j.slo.spec.name, self.memory.price.get(j.slo.spec.name, 0.0))) for j in tick.judgements]
-        return [(j.slo.spec.kind, p / j.allowance if j.slo.spec.kind == "cost" else p) for j, p in prices]
-
-    def _solve(self, tick: Tick, cost: Judgement, instead: Mapping[str, float] | None = None) -> float:
-        """Return the cost price at which the cards' requests cost the allowance, by bisection."""
-        low, high, name, others = 0.0, 64.0, cost.slo.spec.name, {**_alone(tick, cost), **(instead or {})}
-        for _ in range(30):
-            middle = (low + high) / 2
-            is_dear = mean_usd(tick.cards, self._per_unit(tick, {**others, name: middle}), tick.factors) > cost.allowance
-            low, high = (middle, high) if is_dear else (low, middle)
-        return high
-
-    def _plant_gain(self, tick: Tick, cost: Judgement) -> float:
-        """Return -d burn / d lambda, secant over +-20 %."""
-        name, others = cost.slo.spec.name, _alone(tick, cost)
-        at = max(self.memory.price[name], LEAST_LAMBDA)
-        dear, cheap = (mean_usd(tick.cards, self._per_unit(tick, {**others, name: f * at}), tick.factors) for f in (0.8, 1.2))
-        return max((dear - cheap) / (0.4 * at * cost.allowance), LEAST_GAIN)
+    def _solved(self, tick: Tick, judgements: Sequence[Judgement]) -> dict[str, float]:
+        """Return prices that meet the allowances on the cards; ratio budgets that no card knows of are free."""
+        out: dict[str, float] = {}
+        solver = Solver(tick, self.memory.price)
+        costs = [j for j in tick.judgements if j.slo.spec.kind == "cost"]
+        for j in judgements:
+            name, kind = j.slo.spec.name, j.slo.spec.kind
+            if kind == "cost":
+                out[name] = solver.cost(j)
+            elif kind == "quality" and costs:
+                out[name], out[costs[0].slo.spec.name] = solver.both(j, costs[0], CAP_RATIO, CAP_LOST, SURE)
+            else:
+                out[name] = 0.0
+        return out
 
     def _resolve(self, tick: Tick) -> None:
         """Refresh plant gains; name what cannot be met when said twice in a row."""
         m, now = self.memory, [j.slo.spec.name for j in tick.judgements if j.is_short]
         m.resolved_wall_s = tick.wall_s
+        solver = Solver(tick, m.price)
         costs = [j for j in tick.judgements if j.slo.spec.kind == "cost"]
-        for j in costs:
-            m.plant[j.slo.spec.name] = self._plant_gain(tick, j)
         for j in tick.judgements:
-            if j.slo.spec.kind == "quality" and costs and self._is_lost(tick, j, costs[0]):
-                now.append(j.slo.spec.name)
+            if j.slo.spec.kind == "cost":
+                m.plant[j.slo.spec.name] = solver.gain(j)
+            elif j.slo.spec.kind == "quality":
+                m.plant[j.slo.spec.name] = solver.quality_gain(j)
+                if costs and _is_lost(j, solver.bad_at(j, costs[0], CAP_RATIO)[0]):
+                    now.append(j.slo.spec.name)
         m.infeasible, m.suspect = [name for name in now if name in m.suspect], now
 
-    def _is_lost(self, tick: Tick, quality: Judgement, cost: Judgement) -> bool:
-        """Return whether even the card's best quality at this allowance misses the objective."""
-        instead = {**_alone(tick, cost), quality.slo.spec.name: CAP_RATIO}
-        instead[cost.slo.spec.name] = self._solve(tick, cost, instead)
-        best = _mean_bad(tick.cards, self._per_unit(tick, instead), tick.factors)
-        end = quality.bad + best * quality.to_come
-        return end > SURE * quality.slo.bad_ratio * (quality.valid + quality.to_come)
+
+def _events_per_s(tick: Tick, j: Judgement) -> float:
+    """Return the recent rate of a budget's valid events."""
+    return tick.rate * j.to_come / j.left if j.left > 0 else 0.0
 
 
-def _alone(tick: Tick, cost: Judgement) -> dict[str, float]:
-    """Return the other cost budgets without a price: of several, requests pay only the highest (`terms.py`)."""
-    return {j.slo.spec.name: 0.0 for j in tick.judgements if j.slo.spec.kind == "cost" and j is not cost}
-
-
-def _health(card: Card, health: Mapping[str, tuple[float, float]]) -> tuple[Array, Array]:
-    known = [health.get(m, (0.999, 0.001)) for m in card.models]
-    return np.array([k[0] for k in known]), np.array([k[1] for k in known])
-
-
-def _mean_bad(cards: Sequence[Card], per_unit: Sequence[tuple[str, float]], factors: Mapping[str, float]) -> float:
-    """Return the mean predicted share of bad answers under prices, healthy backends and no soft edge."""
-    total = weight = 0.0
-    for card in cards:
-        m = len(card.models)
-        chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, np.full(card.value.size, 0.5))
-        total += card.weight * float((1 - card.quality)[np.arange(chosen.size), chosen].mean())
-        weight += card.weight
-    return total / weight
+def _is_lost(quality: Judgement, best: float) -> bool:
+    """Return whether even the best quality that the cards hold at the cost budget's allowance misses the objective."""
+    end = quality.bad + best * quality.to_come
+    return end > SURE * quality.slo.bad_ratio * (quality.valid + quality.to_come)

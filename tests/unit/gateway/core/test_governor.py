@@ -12,7 +12,7 @@ from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec, build
 from gateway.core.governor import Governor, Published
-from gateway.core.pricing.card import Card
+from gateway.core.pricing.card import Card, mean_usd
 from gateway.core.pricing.laws.shadow_price import ShadowPriceLaw
 from gateway.core.pricing.laws.static import StaticLaw
 from gateway.core.pricing.threshold import Gain
@@ -273,7 +273,9 @@ def test_a_config_edit_hands_everything_to_the_new_version() -> None:
     after = day.tick()
     assert after.prices.version == published.prices.version + 1
     assert after.judgements[1].valid == published.judgements[1].valid
-    assert value(after, "spend") == pytest.approx(value(published, "spend"))  # Per allowance; the dollar got cheaper.
+    # The price of a budget that was edited is what the cards say of its new allowance, and a dollar got much cheaper.
+    spent = mean_usd([CARD], [("cost", after.prices.prices[1].per_unit)], after.prices.factors)
+    assert spent == pytest.approx(after.judgements[1].allowance, rel=0.02)
     assert after.prices.prices[1].per_unit < 0.6 * published.prices.prices[1].per_unit
 
 

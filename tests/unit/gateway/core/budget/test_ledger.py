@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement, Ledger
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec
-from gateway.domain.event import NANO
+from gateway.domain.event import MILLI, NANO
 
 T = 1_759_968_000.0  # 2025-10-09 00:00:00 UTC.
 DAY = Period("day")
@@ -339,3 +340,19 @@ def test_an_operators_forecast_goes_before_what_was_learned_and_before_a_week_th
             books.counts.add({"req": 100}.items(), T - 3600.0 * hour - 5)
         books.ledger.take({}, books.counts, T + DAY_S / 2, is_first=True)
         assert books.judge(T + DAY_S / 2).level is None
+
+
+def test_predictions_are_summed_beside_verdicts_and_age_out_like_them() -> None:
+    slo = Slo.of(SloSpec("quality", "quality", Quality.Options(), 0.8, window_s=28 * DAY_S))
+    scored, lost = predicted_fields(slo)
+    books = Books(slo)
+    for day, bad in ((0, 50), (20, 30)):
+        books.counts.add([(scored, 100), (lost, bad * MILLI)], T + day * DAY_S)
+    books.take(T + 21 * DAY_S, {}, is_first=True)
+    j = books.judge(T + 21 * DAY_S)
+    assert (j.scored, j.predicted) == (200, 80)
+    books.take(T + 21 * DAY_S + 5, {scored: 10, lost: 3 * MILLI})
+    j = books.judge(T + 21 * DAY_S + 5)
+    assert (j.scored, j.predicted, j.fresh_scored, j.fresh_predicted) == (210, 83, 10, 3)
+    books.take(T + 26 * DAY_S, {}, is_first=True)  # In a quarter of the window day 0 will have left it.
+    assert books.judge(T + 26 * DAY_S).predicted == pytest.approx(33)

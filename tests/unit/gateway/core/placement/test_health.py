@@ -41,3 +41,16 @@ def test_it_equals_the_reference_over_a_long_mixed_run() -> None:
 
 def test_probes_are_one_in_twenty_seconds_between_two_and_ten_percent() -> None:
     assert [probe_share(r) for r in (0.0, 0.1, 1.0, 100.0)] == [0.1, 0.1, 0.05, 0.02]
+
+
+def test_twelve_first_tokens_in_time_in_a_row_restore_lateness() -> None:
+    health = Health()
+    for _ in range(40):
+        health.settle(True, True)
+    for _ in range(11):
+        health.settle(True, False)
+    assert health.late > 0.4
+    health.settle(True, False)
+    assert health.late == 0.001
+    health.settle(True, True)
+    assert health.late == pytest.approx(0.001 + 0.999 / 20)

@@ -12,6 +12,7 @@ from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec
 from gateway.core.pricing.board import as_prices, board_of
+from gateway.core.pricing.law import Ruling
 from gateway.domain.event import NANO, Entry
 from gateway.domain.prices import Price, Prices
 
@@ -147,7 +148,9 @@ def test_a_ruling_becomes_prices_in_the_judgements_order() -> None:
     ledger = Ledger((SPEND, FLEET))
     ledger.take({}, Counts(), NOON, is_first=True)
     judgements = ledger.judge(NOON, 0.1, 0.001)
-    prices = as_prices({"availability": 0.2, "spend": 0.7, "gone": 1.0}, judgements)
+    prices = as_prices(Ruling({"availability": 0.2, "spend": 0.7, "gone": 1.0}), judgements)
     assert [(p.slo, p.kind, p.value) for p in prices] == [("spend", "cost", 0.7), ("availability", "availability", 0.2)]
     assert [p.allowance for p in prices] == [j.allowance for j in judgements]
-    assert [p.slo for p in as_prices({"spend": 0.7}, judgements)] == ["spend"]
+    assert [p.slo for p in as_prices(Ruling({"spend": 0.7}), judgements)] == ["spend"]
+    held = as_prices(Ruling({"availability": 0.2}, allowances={"availability": 0.04}), judgements)
+    assert [p.allowance for p in held] == [0.04]

@@ -133,3 +133,15 @@ def test_a_card_chooses_exactly_as_requests_do(
 
 def test_the_edge_is_a_tenth_of_what_is_priced() -> None:
     assert EDGE == 0.1
+
+
+@pytest.mark.parametrize("kind", ["cost", "quality", "availability", "ttft", "itl"])
+def test_the_pull_of_a_budget_is_the_mean_of_its_risks_apart(kind: str) -> None:
+    health, factors = {"strong": (0.8, 0.3), "weak": (0.99, 0.02)}, {"strong": 1.5}
+    risks = TWO.risks(kind, np.array([0.8, 0.99]), np.array([0.3, 0.02]), factors)
+    assert TWO.pull(kind, health, factors) == pytest.approx(float((risks[:, 0] - risks[:, -1]).mean()))
+
+
+def test_means_are_of_all_rows() -> None:
+    assert TWO.mean_quality == pytest.approx((0.825, 0.525)) and TWO.mean_usd == pytest.approx((0.010, 0.001))
+    assert TWO.median_usd_apart == pytest.approx(0.009) and TWO.mean_value == 4.0 and TWO.cheapest_usd() == pytest.approx(0.001)

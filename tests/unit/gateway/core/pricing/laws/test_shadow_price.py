@@ -15,7 +15,7 @@ from gateway.core.budget.slis.ttft import Ttft
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec
 from gateway.core.pricing.card import Card, mean_usd
 from gateway.core.pricing.law import Tick
-from gateway.core.pricing.laws.shadow_price import CAP_COST, CAP_RATIO, ShadowPriceLaw
+from gateway.core.pricing.laws.shadow_price import CAP_COST, CAP_LOST, CAP_RATIO, ShadowPriceLaw
 
 RNG = np.random.Generator(np.random.PCG64(7))
 N = 1000
@@ -244,7 +244,7 @@ def test_budgets_that_do_not_pull_apart_rise_together() -> None:
 def test_a_budget_below_the_cheapest_model_is_named_when_it_is_seen_twice() -> None:
     short = judged(SPEND, 50 * FAIR, 50, is_short=True)
     law = law_at(short)
-    said = [law.step(ticked(short, wall_s=wall_s)).infeasible for wall_s in (5.0, 899.0, 900.0, 1790.0, 1800.0)]
+    said = [law.step(ticked(short, wall_s=wall_s)).infeasible for wall_s in (5.0, 239.0, 240.0, 479.0, 480.0)]
     assert said == [(), (), (), (), ("spend",)]
     fine = judged(SPEND, 50 * FAIR, 50)
     assert law.step(ticked(fine, wall_s=2700.0)).infeasible == ()
@@ -276,6 +276,105 @@ def test_without_a_forecast_the_price_follows_the_card_for_a_hundred_requests() 
     assert 0 < law.memory.price["spend"] - before < 0.1 * before
 
 
+# -- what it goes by ---------------------------------------------------------------------------------------------------
+
+
+def scored(bad: float = 0.0, valid: float = 0.0, predicted: float = 2000.0, n: float = 10_000.0, fresh: float = 10.0) -> Judgement:
+    """A quality budget of 0.2 with predictions for 10,000 requests, and `fresh` predicted bad answers of 50 new ones."""
+    return judged(
+        GOOD, allowance=0.2, bad=bad, valid=valid, predicted=predicted, scored=n, settled=n, fresh_predicted=fresh, fresh_scored=50.0
+    )
+
+
+def moved(j: Judgement, price: float = 1.0) -> float:
+    law = law_at(j)
+    law.memory.price["quality"] = price
+    return law.step(ticked(j)).prices["quality"] - price
+
+
+def test_quality_goes_by_predictions_while_verdicts_do_not_contradict_them() -> None:
+    assert moved(scored(bad=210, valid=1000, fresh=12.0)) == moved(scored(fresh=12.0)) > 0 > moved(scored(fresh=8.0))
+
+
+def test_verdicts_that_contradict_predictions_move_the_price() -> None:
+    assert moved(scored(bad=400, valid=1000)) > moved(scored()) > moved(scored(bad=50, valid=1000))
+
+
+def test_quality_aims_below_its_objective_by_standard_errors_of_what_is_to_happen() -> None:
+    j = scored()
+    law = law_at(j)
+    # Of 100,000 answers 0.2 may be bad: 2.5 standard errors are 1.6 % of the budget, and all of it is to come from 90,000.
+    assert law.step(ticked(j)).allowances["quality"] == pytest.approx((0.2 * (1 - 2.5 * 0.00632) * 100_000 - 2000) / 90_000, rel=1e-3)
+
+
+def test_quality_starts_where_the_cards_meet_both_budgets() -> None:
+    slo = Slo.of(replace(GOOD.spec, objective=0.735))  # Bad: 0.280 free of charge, 0.256 at any price.
+    law = law_at(judged(SPEND), judged(slo))
+    assert 0 < law.memory.price["quality"] < CAP_LOST
+    spent = mean_usd([CARD], [("cost", law.memory.price["spend"] / FAIR), ("quality", law.memory.price["quality"])], {})
+    assert spent == pytest.approx(FAIR, rel=0.02)
+    assert law.memory.price["spend"] > law_at(judged(SPEND)).memory.price["spend"]
+
+
+def test_a_quality_that_cannot_be_had_pays_a_lower_cap() -> None:
+    hopeless = Slo.of(replace(GOOD.spec, objective=0.95))
+    judgements = judged(SPEND, 50 * FAIR, 50), judged(hopeless, 25, 50)
+    law = law_at(*judgements)
+    assert law.memory.price["quality"] == CAP_LOST
+    for i in range(200):
+        ruling = law.step(ticked(*judgements, wall_s=5.0 * i))
+    assert ruling.infeasible == ("quality",) and ruling.prices["quality"] == CAP_LOST
+
+
+LATE = {"strong": (0.999, 0.5), "weak": (0.999, 0.001)}
+
+
+def test_in_a_spell_more_than_the_even_share_may_be_late_and_the_dollar_gets_no_cheaper() -> None:
+    law = law_at(judged(SPEND), judged(FIRST))
+    for i in range(200):
+        law.step(ticked(judged(SPEND, 50 * FAIR, 50), judged(FIRST, 0, 50), wall_s=5.0 * i))
+    even = law.step(ticked(judged(SPEND, 50 * FAIR, 50), judged(FIRST, 0, 50), wall_s=1000.0))
+    assert even.allowances["first-token"] == FIRST.bad_ratio
+    saving = judged(SPEND, 20 * FAIR, 50, to_come=600_000.0, left=600_000.0), judged(FIRST, 10, 50, to_come=600_000.0, left=600_000.0)
+    spells = [law.step(ticked(*saving, wall_s=1005.0 + 5 * i, health=LATE)) for i in range(100)]
+    assert spells[-1].allowances["first-token"] > 3 * FIRST.bad_ratio
+    assert spells[-1].prices["spend"] == pytest.approx(spells[20].prices["spend"])
+    calm = [law.step(ticked(*saving, wall_s=1505.0 + 5 * i)) for i in range(400)]
+    assert calm[-1].allowances["first-token"] == FIRST.bad_ratio and calm[-1].prices["spend"] < spells[-1].prices["spend"]
+
+
+def test_a_spell_that_may_last_for_the_rest_of_the_period_lets_the_dollar_get_cheaper() -> None:
+    law = law_at(judged(SPEND), judged(FIRST))
+    for i in range(200):
+        law.step(ticked(judged(SPEND, 50 * FAIR, 50), judged(FIRST, 0, 50), wall_s=5.0 * i))
+    saving = judged(SPEND, 20 * FAIR, 50), judged(FIRST, 10, 50)  # 90,000 to come at 10/s: two and a half hours.
+    for i in range(100):
+        ruling = law.step(ticked(*saving, wall_s=1005.0 + 5 * i, health=LATE))
+    assert ruling.prices["spend"] < 0.9 * even_price()
+
+
+def even_price() -> float:
+    return law_at(judged(SPEND)).memory.price["spend"]
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_quarter_of_an_hour_of_silence_prices_go_to_what_the_cards_say() -> None:
+    law = law_at(judged(SPEND), judged(FLEET))
+    solved = law.memory.price["spend"]
+    for i in range(100):
+        law.step(ticked(judged(SPEND, 100 * FAIR, 50), judged(FLEET, 20, 50), wall_s=5.0 * i))
+    high = dict(law.memory.price)
+    assert high["spend"] > 1.2 * solved and high["availability"] > 0.5
+    for i in range(179):
+        assert law.step(ticked(judged(SPEND), judged(FLEET), wall_s=500.0 + 5 * i, settled=0.0)).prices == high
+    for i in range(1, 1081):
+        law.step(ticked(judged(SPEND), judged(FLEET), wall_s=1400.0 + 5 * i, settled=0.0))
+    assert law.memory.price["spend"] == pytest.approx(solved, rel=0.03)
+    assert law.memory.price["availability"] < 0.03 * high["availability"]
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +384,7 @@ def test_the_next_writer_goes_on_where_the_last_one_stopped() -> None:
         first.step(ticked(judged(SPEND, 60 * FAIR, 50), judged(FLEET, 1, 50), wall_s=5.0 * i))
     second = ShadowPriceLaw(ShadowPriceLaw.Options())
     second.recall(json.loads(json.dumps(first.remember())))
-    assert second.memory == first.memory
+    assert second.remember() == first.remember()
     tick = ticked(judged(SPEND, 60 * FAIR, 50), judged(FLEET, 1, 50), wall_s=105.0)
     assert first.step(tick) == second.step(tick)
 
@@ -316,6 +415,17 @@ def test_a_budget_raised_in_mid_period_makes_the_same_dollar_cheaper() -> None:
     spent = law.step(ticked(judged(SPEND, 50 * FAIR, 50))).prices["spend"] / FAIR
     raised = law.step(ticked(judged(SPEND, 50 * FAIR, 50, allowance=2 * FAIR), wall_s=10.0)).prices["spend"] / (2 * FAIR)
     assert raised < 0.55 * spent
+
+
+def test_a_budget_edited_in_mid_period_is_solved_anew() -> None:
+    law = law_at(judged(SPEND))
+    for i in range(50):
+        law.step(ticked(judged(SPEND, 60 * FAIR, 50), wall_s=5.0 * i))
+    for usd in (1.5, 0.6):
+        edited = judged(cost(usd=usd * FAIR * 100_000), 0.0, 0.0, allowance=usd * FAIR)
+        price = law.step(ticked(edited, wall_s=300.0, settled=0.0)).prices["spend"]
+        assert paid(price, usd * FAIR) == pytest.approx(usd * FAIR, rel=0.02)
+        assert law.memory.cap["spend"] == pytest.approx(CAP_COST * price)
 
 
 def test_a_rising_price_spends_less_on_the_card() -> None:
