@@ -133,6 +133,7 @@ class Worker:
         await self._share_secret()
         story: Any = self._pipeline
         self._data = DataPort(config.server, self._clock, self._chance, story, lambda: self._runtime)
+        self._data.store_is_away = lambda: self._store.health.is_away
         host, port = address(config.server.listen)
         admin_host, admin_port = address(config.admin.listen)
         try:

@@ -26,6 +26,7 @@ FLOOR, CEILING = 0.2, 5.0
 HORIZON = 0.25
 """Part of a rolling window that an allowance plans for. Assumed, not measured: long enough to be calm, short enough to act."""
 RHYTHM_EVERY_S = 3600.0
+HOUR_S = 3600.0
 ROLL_EVERY_S = 60.0
 """How often a rolling account is summed anew, to let old events age out, and one of verdicts, to put late ones where they belong."""
 
@@ -189,7 +190,9 @@ class Ledger:
         return rate * account.settled / account.fleet if account.fleet > 0 else rate, None
 
     def _sum(self, slo: Slo, account: Account, counts: Counts, starts_s: float, ends_s: float, wall_s: float) -> None:
-        until = wall_s + 60.0  # A little ahead: a slot's events may carry another replica's clock.
+        # To the end of the hour. A slot's events may carry another replica's clock; and what is flushed while the slots are
+        # read one after the other may be in the hour's and not in its finer ones: increments are told by hours, so would never tell it.
+        until = (wall_s // HOUR_S + 1) * HOUR_S
         account.starts_s, account.ends_s, account.summed_s = starts_s, ends_s, wall_s
         account.bad = counts.total(slo.bad_field, starts_s, until) / slo.bad_scale
         account.valid = counts.total(slo.valid_field, starts_s, until) / slo.valid_scale

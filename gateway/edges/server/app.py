@@ -56,6 +56,8 @@ class DataPort:
         self.options, self._clock, self._chance, self._story, self._current = options, clock, chance, story, current
         self.feedback = Feedback(self._asked)
         self.is_draining = False
+        self.store_is_away: Callable[[], bool] = lambda: False
+        """Asked by readiness, which tells it and stays green."""
         self._in_flight: dict[asyncio.Task[Any], None] = {}
         self._empty: asyncio.Future[None] | None = None
         self._listeners: list[asyncio.Server] = []
@@ -113,6 +115,11 @@ class DataPort:
     def in_flight(self) -> int:
         """Requests under way."""
         return len(self._in_flight)
+
+    @property
+    def is_store_away(self) -> bool:
+        """True while budgets cannot be read or written."""
+        return self.store_is_away()
 
     @property
     def generation(self) -> int | None:

@@ -18,6 +18,11 @@ class Life(Protocol):
         """Number of the configuration in force; None before the first."""
         ...
 
+    @property
+    def is_store_away(self) -> bool:
+        """True while budgets cannot be read or written."""
+        ...
+
 
 def liveness(_life: Life) -> tuple[int, bytes]:
     """Return status and body: the loop turns, or this would not be asked."""
@@ -30,5 +35,10 @@ def readiness(life: Life) -> tuple[int, bytes]:
         return 503, msgspec.json.encode({"status": "draining"})
     if life.generation is None:
         return 503, msgspec.json.encode({"status": "starting"})
-    said: dict[str, Any] = {"status": "ready", "config_generation": life.generation}
+    # The store is told, and changes nothing: requests go on without it.
+    said: dict[str, Any] = {
+        "status": "ready",
+        "config_generation": life.generation,
+        "store": "away" if life.is_store_away else "connected",
+    }
     return 200, msgspec.json.encode(said)

@@ -23,7 +23,7 @@ CONFIG = """
 auth: none
 server: {{listen: "{data}", {server}}}
 admin: {{listen: "{admin}"}}
-store: {{url: embedded, directory: "{folder}/state", flush_every: 200ms, poll_every: 200ms}}
+store: {{{store}, flush_every: 200ms, poll_every: 200ms}}
 models:
   - name: strong
     tariff: {{input_usd_per_mtok: 2.5, output_usd_per_mtok: 10}}
@@ -51,13 +51,14 @@ HELLO = [{"role": "user", "content": "hello"}]
 class Gateway:
     """One gateway's process, its files, and the ways to it."""
 
-    def __init__(self, folder: Path, backends: dict[str, str], server: str = "drain: 10s") -> None:
+    def __init__(self, folder: Path, backends: dict[str, str], server: str = "drain: 10s", store: str | None = None) -> None:
         self.folder, self.config, self.log = folder, folder / "sluice.yaml", folder / "gateway.log"
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        store = store or f'url: embedded, directory: "{folder}/state"'
         self.data, self.admin = free_addresses(2)
         self.url = f"http://{self.data}"
-        self.yaml = CONFIG.format(data=self.data, admin=self.admin, folder=folder, server=server, **backends)
+        self.yaml = CONFIG.format(data=self.data, admin=self.admin, folder=folder, server=server, store=store, **backends)
         self.config.write_text(self.yaml)
         self.child: Child | None = None
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
@@ -251,6 +252,12 @@ async def engines() -> AsyncIterator[dict[str, RunningBackend]]:
     yield running
     for backend in running.values():
         await backend.close()
+
+
+@pytest.fixture
+def gateway_class() -> type[Gateway]:
+    """For tests with several gateways."""
+    return Gateway
 
 
 @pytest.fixture

@@ -47,6 +47,18 @@ class Books:
         self.take(wall_s, {slo.valid_field: valid, slo.bad_field: bad, "n": valid, "req": valid}, is_first)
 
 
+def test_what_came_while_the_slots_were_read_is_in_the_account_once() -> None:
+    """An event can be in the hour's slot and not yet in its finer ones; increments, told by hours, will not name it again."""
+    counts, wall_s = Counts(), T + 1800.0
+    slots = [(width, int(wall_s // width), dollars(amount, 9)) for width, amount in ((10, 4.0), (300, 4.0), (3600, 5.0))]
+    counts.update(slots)
+    ledger = Ledger([spend()])
+    ledger.take({}, counts, wall_s, is_first=True)
+    fresh = counts.update([(10, slots[0][1], dollars(5.0, 9)), (300, slots[1][1], dollars(5.0, 9)), (3600, slots[2][1], dollars(5.5, 9))])
+    ledger.take(fresh, counts, wall_s + 5.0, is_first=False)
+    assert next(iter(ledger.accounts.values())).bad == pytest.approx(5.5)
+
+
 # -- cost --------------------------------------------------------------------------------------------------------------
 
 
