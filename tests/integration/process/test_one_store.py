@@ -91,11 +91,11 @@ async def test_with_different_configurations_the_newest_governs_and_the_mismatch
         old, new = (pair[leads], pair[1 - leads])
         assert old.config.read_text() != new.config.read_text(), "addresses differ, budgets do not"
         new.config.write_text(new.yaml.replace("usd: 1000", "usd: 2000"))
-        state = await new.until(lambda state: state["worker"]["is_leader"])
+        state = await new.until(lambda state: state["worker"]["is_leader"] and state["worker"]["config"]["generation"] == 2)
         edited = state["worker"]["config"]["hash"]
-        state = await old.until(lambda state: not state["worker"]["is_leader"] and state["board"]["config_hash"] == edited)
+        state = await old.until(lambda state: state["board"]["config_hash"] == edited and state["worker"]["fleet"]["behind"] == 1)
         assert state["worker"]["fleet"]["generation"] < state["worker"]["fleet"]["newest"]
-        assert state["worker"]["fleet"]["behind"] == 1
+        assert not state["worker"]["is_leader"]
         async with old.session.get(f"http://{old.admin}/metrics") as response:
             metrics = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if line.startswith("sluice_"))
         told = [float(metrics[name]) for name in ("sluice_config_mismatch", "sluice_replicas", "sluice_replicas_behind")]
