@@ -280,8 +280,10 @@ class Dispatcher:
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
-            self._learn_pace(facts.route, model.name, outcome)
-            if outcome.reason is Reason.SERVED and _is_conversation(facts, self.promise(facts.route)):
+            if outcome.timelines:
+                self._learn_pace(facts.route, model.name, outcome)
+            # Who names a model chooses for itself: those turns are not ours to keep together.
+            if facts.named is None and outcome.reason is Reason.SERVED and self.promise(facts.route).keeps_conversations:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
@@ -336,9 +338,11 @@ class Dispatcher:
         """Say what each fitting candidate would probably do, and cost at list prices."""
         state, factors, out, listed = self.state, self._prices.factors, [], []
         promise = self.promise(facts.route)
-        late_s = promise.first_token_s(facts.prompt_tokens)
-        kept = state.conversations.look(facts.draws[0], facts.turns) if _is_conversation(facts, promise) else None
-        loyal = kept.model if kept is not None and kept.switches >= SWITCHES_MAX else None
+        is_binned, loyal = promise.is_binned, None
+        late_s = promise.first_token_s(facts.prompt_tokens) if is_binned else promise.only_first_token_s
+        if promise.keeps_conversations and facts.named is None:
+            kept = state.conversations.look(facts.draws[0], facts.turns)
+            loyal = kept.model if kept is not None and kept.switches >= SWITCHES_MAX else None
         is_whole = len(models) == len(facts.candidates)
         for i, m in enumerate(models):
             at = i if is_whole else facts.candidates.index(m)
@@ -346,7 +350,7 @@ class Dispatcher:
             health = state.placement.health(m.name)
             late = health.late
             if late_s is not None:
-                if promise.is_binned:
+                if is_binned:
                     late = state.misses.expect(m.name, late_s, late)
                 late = late_probability(outlooks[i], late, late_s)
             completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
@@ -505,11 +509,12 @@ class Dispatcher:
             return
         health = self.state.placement.health(placed.model.name)
         attempt.succeeded(now_s)
-        promise, is_late = self.promise(ticket.facts.route), None
-        late_s = promise.first_token_s(ticket.facts.prompt_tokens)
-        if late_s is not None and outcome.ttft_s is not None:
-            is_late = outcome.ttft_s > late_s
-            if promise.is_binned:
+        is_late = None
+        if outcome.ttft_s is not None:
+            promise = self.promise(ticket.facts.route)
+            late_s = promise.first_token_s(ticket.facts.prompt_tokens) if promise.is_binned else promise.only_first_token_s
+            is_late = None if late_s is None else outcome.ttft_s > late_s
+            if promise.is_binned and late_s is not None and is_late is not None:
                 self.state.misses.learn(placed.model.name, late_s, is_late, health.late)
         health.settle(ok=True, late=is_late)
         if True in ticket.trial and placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
@@ -517,7 +522,7 @@ class Dispatcher:
 
     def _learn_pace(self, route: str, model: str, outcome: Outcome) -> None:
         """Take in whether a stream kept the timelines of its route."""
-        verdicts = [sli.judge(outcome) for sli in self.promise(route).paces] if outcome.timelines else []
+        verdicts = [sli.judge(outcome) for sli in self.promise(route).paces]
         if True in verdicts or False in verdicts:
             self.state.misses.learn(model, route, False in verdicts)
 
@@ -563,11 +568,6 @@ class Dispatcher:
             outcome.total_s, ticket.queued_s, outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens, usd,
             outcome.is_estimated,
         )  # fmt: skip
-
-
-def _is_conversation(facts: RequestFacts, promise: Promise) -> bool:
-    """Return whether the turns of this request's conversation are ours to keep together; who names a model chooses for itself."""
-    return promise.keeps_conversations and facts.named is None
 
 
 def _index(expectations: Sequence[Expectation], model: str) -> int:

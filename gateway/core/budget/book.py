@@ -76,10 +76,15 @@ class Book:
             entries.append((expected, round(listed_usd * NANO)))
             entries.append((prompt, outcome.prompt_tokens))
             entries.append((completion, outcome.completion_tokens))
-        if quality is not None and outcome.reason is Reason.SERVED:
-            for scored_field, lost_field in self._predicted_fields(route):
-                entries.append((scored_field, 1))
-                entries.append((lost_field, round((1.0 - quality) * MILLI)))
+        if quality is not None and reason is Reason.SERVED:
+            predicted = self._predicted.get(route)
+            if predicted is None:
+                predicted = self._predicted[route] = tuple([predicted_fields(s) for s in self._of(route) if s.spec.kind == "quality"])
+            if predicted:
+                lost = round((1.0 - quality) * MILLI)
+                for scored_field, lost_field in predicted:
+                    entries.append((scored_field, 1))
+                    entries.append((lost_field, lost))
         if klass.exempts_sheds and reason in SHEDS:
             return entries
         for slo in self._of(route):
@@ -137,13 +142,6 @@ class Book:
         known = self._of_model.get(model)
         if known is None:
             known = self._of_model[model] = (f"m.{model}.n", f"m.{model}.usd", f"m.{model}.exp", f"m.{model}.in", f"m.{model}.out")
-        return known
-
-    def _predicted_fields(self, route: str) -> tuple[tuple[str, str], ...]:
-        known = self._predicted.get(route)
-        if known is None:
-            known = tuple([predicted_fields(s) for s in self._of(route) if s.spec.kind == "quality"])
-            self._predicted[route] = known
         return known
 
     def _of(self, route: str) -> tuple[Slo, ...]:

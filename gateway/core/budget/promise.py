@@ -20,6 +20,8 @@ class Promise:
     first_tokens: tuple[Ttft, ...] = ()
     only_first_token_s: float | None = None
     """The limit when it does not depend on the prompt; None with bins, or without a ttft SLO."""
+    is_binned: bool = False
+    """Whether the first token's limit depends on the prompt's length."""
     paces: tuple[Itl, ...] = ()
     timelines: tuple[tuple[float, float], ...] = ()
     """Seconds to the first token and tokens per second of every expected timeline, without repeats."""
@@ -30,14 +32,9 @@ class Promise:
     awaits_verdicts: bool = False
     """Whether verdicts on answers count, so that a request must be known again by its id."""
 
-    @property
-    def is_binned(self) -> bool:
-        """Whether the first token's limit depends on the prompt's length."""
-        return bool(self.first_tokens) and self.only_first_token_s is None
-
     def first_token_s(self, prompt_tokens: int) -> float | None:
         """Return the strictest limit of a prompt's first token, seconds; None when nothing was promised."""
-        if self.only_first_token_s is not None or not self.first_tokens:
+        if not self.is_binned:
             return self.only_first_token_s
         return min([t.limit_s(prompt_tokens) for t in self.first_tokens])
 
@@ -54,6 +51,7 @@ def promise_of(slos: Sequence[Slo], route: str) -> Promise:
     return Promise(
         first_tokens,
         limit_s,
+        is_binned,
         paces,
         timelines=tuple(dict.fromkeys(p.expected for p in paces)),
         keeps_conversations=is_coherent,
