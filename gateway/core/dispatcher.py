@@ -149,6 +149,7 @@ class Dispatcher:
         self._book, self._gains = Book(slos), gains
         self._retry_share, self._attempts_max = retry_share, attempts_max
         self._slos = tuple(slos)
+        self._has_tenants = len(catalog.tenants) > 1
         self._promises: dict[str, Promise] = {}
         self._terms: dict[str, Terms] = {}
         self._prices = state.prices or Prices(0, 0, "", 0.0, "none")
@@ -285,6 +286,8 @@ class Dispatcher:
             # Who names a model chooses for itself: those turns are not ours to keep together.
             if facts.named is None and outcome.reason is Reason.SERVED and self.promise(facts.route).keeps_conversations:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
+        if self._has_tenants:
+            state.fairness.ended(facts.tenant, outcome.reason, now_s)
         tokens, dollars = ticket.taken
         state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
         entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted, estimated)
@@ -294,6 +297,8 @@ class Dispatcher:
         """Count a request that `decide` refused."""
         outcome = Outcome(shed.reason, None, total_s=now_s - facts.arrived_s, attempts=0, was_streamed=facts.is_streaming)
         ticket = Ticket(facts, [])
+        if self._has_tenants:
+            self.state.fairness.ended(facts.tenant, shed.reason, now_s)
         entries = self._book.opening(facts.route) + self._book.settled(facts.route, facts.klass, outcome, 0.0, 0.0)
         return Booking(entries, 0.0, self._record(ticket, outcome, 0.0, wall_s))
 
@@ -318,6 +323,7 @@ class Dispatcher:
             "backends": backends,
             "queue": {"waiting": self.waiting},
             "reserved_usd": state.reserved_usd,
+            "fairness": state.fairness.index(now_s) if self._has_tenants else None,
             "prices_version": prices.version if prices else None,
             "prices_age_s": now_s - state.prices_seen_s if prices else None,
             "overrides": {

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.core.budget.counts import Counts
+from gateway.core.budget.fairness import Fairness
 from gateway.core.estimate.length import Lengths
 from gateway.core.estimate.misses import Misses
 from gateway.core.estimate.tokens import Tokens
@@ -24,6 +25,7 @@ class State:
         self.lengths = Lengths()
         self.misses = Misses()
         self.conversations = Conversations()
+        self.fairness = Fairness()
         self.schedule: Schedule[Any] = Schedule()
         self.limits = LimitState()
         self.retries = RetryBudget()

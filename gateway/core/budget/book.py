@@ -79,7 +79,7 @@ class Book:
         if quality is not None and reason is Reason.SERVED:
             predicted = self._predicted.get(route)
             if predicted is None:
-                predicted = self._predicted[route] = tuple([predicted_fields(s) for s in self._of(route) if s.spec.kind == "quality"])
+                predicted = self._predicted[route] = tuple([predicted_fields(s) for s in self._of(route) if s.evidence_field is not None])
             if predicted:
                 lost = round((1.0 - quality) * MILLI)
                 for scored_field, lost_field in predicted:

@@ -9,7 +9,7 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
     wall_s      Unix time at which it was made
     board       what the governor published, fleet-wide: made_wall_s, law, mode, alpha_ref {route: α}, budgets [...],
                 infeasible [...], exhausted [...], request_rate, traffic {models, classes, sheds, reasons}, config_hash
-    local       this process: backends [...], queue {waiting}, prices_version, prices_age_s, is_stale,
+    local       this process: backends [...], queue {waiting}, fairness, prices_version, prices_age_s, is_stale,
                 alone_since_wall_s (it prices by its own counts; null while it does not),
                 overrides {pins [...], frozen_until_wall_s}
     worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches,

@@ -244,6 +244,8 @@ def _local_lines(local: Mapping[str, Any]) -> Iterator[str]:
     yield from gauge_lines("sluice_breaker_state", "1 for the breaker's state.", states)
     yield from gauge_lines("sluice_queue_waiting", "Requests waiting for a backend.", [({}, (local.get("queue") or {}).get("waiting"))])
     yield from gauge_lines("sluice_reserved_usd", "Expected dollars of requests in flight.", [({}, local.get("reserved_usd"))])
+    text = "Jain's index of the share of each tenant's requests that is answered."
+    yield from gauge_lines("sluice_tenant_fairness", text, [({}, local.get("fairness"))])
     yield from gauge_lines("sluice_prices_version", "Version of the prices in force.", [({}, local.get("prices_version"))])
     yield from gauge_lines("sluice_prices_age_seconds", "Age of the prices in force.", [({}, local.get("prices_age_s"))])
     is_alone = float(local["alone_since_wall_s"] is not None) if "alone_since_wall_s" in local else None

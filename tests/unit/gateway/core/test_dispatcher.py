@@ -516,6 +516,17 @@ def test_what_nobody_reported_is_marked_as_estimated_the_failed_attempt_included
     assert counted(guessed)["est"] == counted(guessed)["usd"] > 0
 
 
+def test_how_alike_tenants_are_served_is_shown() -> None:
+    d = dispatcher()
+    assert d.board(0.0)["fairness"] is None
+    for _ in range(5):
+        ticket = placed(d, facts=asked(tenant="acme"))
+        d.sent(ticket, 0.0)
+        d.ended(ticket, served(ticket), 2.0)
+        d.refused(asked(tenant="small"), Shed(Reason.SHED_OVERLOAD, "full", 1.0), 2.0)
+    assert d.board(3.0)["fairness"] == pytest.approx(0.5)
+
+
 # -- recovery ----------------------------------------------------------------------------------------------------------
 
 

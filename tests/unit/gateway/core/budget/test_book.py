@@ -92,6 +92,8 @@ def test_where_forms_are_judged_verdicts_of_people_do_not_count() -> None:
     empty = Outcome(Reason.SERVED, "weak", form=Form.EMPTY)
     entries = total(Book(slos).settled("auto", STANDARD, empty, 0.0, 0.0))
     assert entries[slos[0].valid_field] == entries[slos[0].bad_field] == 1
+    scored = total(Book(slos).settled("auto", STANDARD, SERVED, 0.0, 0.0, quality=0.5))
+    assert predicted_fields(slos[0])[0] not in scored  # The router predicts what people say, not forms.
 
 
 def test_what_the_router_expected_to_lose_is_counted_apart() -> None:

@@ -52,7 +52,7 @@ STATE: dict[str, Any] = {
                 "ttft_s": None,
             }
         ],
-        "queue": {"waiting": 2}, "reserved_usd": 0.5,
+        "queue": {"waiting": 2}, "reserved_usd": 0.5, "fairness": 0.8,
         "prices_version": 17,
         "prices_age_s": 3.2,
         "alone_since_wall_s": 90.0,
@@ -205,4 +205,4 @@ def test_tiers_levels_and_predictions_are_gauges_of_their_own() -> None:
     assert got[f'sluice_budget_alert{{{who},severity="page"}}'] == 1 and got[f'sluice_budget_alert{{{who},severity="ticket"}}'] == 0
     assert got['sluice_budget_alert{slo="spend",kind="cost",severity="page"}'] == 0
     assert got['sluice_forecast_level{slo="spend",kind="cost"}'] == 1.5
-    assert got[f"sluice_budget_predicted_ratio{{{who}}}"] == 0.2
+    assert got[f"sluice_budget_predicted_ratio{{{who}}}"] == 0.2 and got["sluice_tenant_fairness"] == 0.8
