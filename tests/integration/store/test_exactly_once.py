@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from gateway.core.budget.counts import Counts
 from gateway.domain.prices import Prices
 from gateway.edges.store.embedded import EmbeddedServer
 from gateway.edges.store.keys import SCHEMA, WIDTHS, ControlKeys, FeedbackKeys, GroupKeys
@@ -308,6 +309,26 @@ async def test_a_clock_that_runs_ahead_counts_in_the_servers_present(replica, cl
     assert await one.store.flush() == 1
     assert await one.total("n") == 15
     assert await client.get(GroupKeys("fleet").sequence("boot-1")) == "2"
+
+
+@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
+async def test_a_reader_whose_clock_jumps_misses_nothing_and_counts_nothing_twice(replica, client: Redis, jump_s: float) -> None:  # type: ignore[no-untyped-def]
+    one, two, offset_s = replica("one"), replica("two"), 0.0
+    one.clock.wall_s = lambda: time.time() + offset_s
+    counts, read_s, seen = Counts(), 0.0, 0
+    for step in range(6):
+        if step == 2:
+            offset_s = jump_s
+        if step == 4:
+            offset_s = 0.0
+        one.book("n", 1)
+        two.book("n", 10, time.time() - 3 * 3600.0 * (step % 2))
+        for each in (one, two):
+            await each.store.flush()
+        now_s = one.clock.wall_s()
+        seen += counts.update(await one.store.slots(read_s)).get("n", 0)
+        read_s = now_s
+        assert seen == 11 * (step + 1) == await two.total("n")
 
 
 async def test_a_server_that_loses_single_keys_is_found_out(replica, client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +13,9 @@ from redis.exceptions import ResponseError
 
 from gateway.domain.prices import Prices
 from gateway.edges.store import binary
+from gateway.edges.store.checkup import checkup
+from gateway.edges.store.redis import SCRIPTS
+from gateway.edges.store.scripts import Script
 
 
 def free_port() -> int:
@@ -38,6 +42,53 @@ async def node_url(directory: Path) -> AsyncIterator[str]:
     yield f"unix://{directory}/s"
     process.kill()
     process.wait()
+
+
+def slot_of(key: str) -> int:
+    """Redis Cluster's hash slot: CRC16 (XMODEM) of what stands in the first braces, or of the whole key; modulo 16384."""
+    begins = key.find("{")
+    ends = key.find("}", begins + 1)
+    if begins >= 0 and ends > begins + 1:
+        key = key[begins + 1 : ends]
+    crc = 0
+    for byte in key.encode():
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc % 16384
+
+
+def test_the_hash_slot_is_computed_as_the_specification_says() -> None:
+    assert slot_of("123456789") == 0x31C3  # The check value of CRC16/XMODEM.
+    assert slot_of("foo{bar}{zap}") == slot_of("bar")
+    assert slot_of("foo{}{bar}") == slot_of("foo{}{bar}x"[:-1]) != slot_of("bar")
+
+
+async def test_all_keys_of_every_script_lie_on_one_slot(replica, client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("gateway.edges.store.redis.COMPARE_EVERY_S", 0.0)
+    seen: dict[str, set[int]] = {}
+    run = Script.run
+
+    async def noted(self: Script, client: Redis, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        slots = {slot_of(key) for key in keys}
+        assert len(slots) == 1, (self.name, keys)
+        seen.setdefault(self.name, set()).update(slots)
+        return await run(self, client, keys, args)
+
+    monkeypatch.setattr(Script, "run", noted)
+    one = replica()
+    for back_s in (0, 400, 4000, 90_000, 40 * 86_400):
+        one.book("n", 1, one.clock.wall_s() - back_s)
+    await one.store.flush()
+    await one.store.slots(0)
+    token = await one.store.lead(30.0, "h")
+    await one.store.publish(Prices(1, token, "h", 0.0, "static"), {}, {})
+    await one.store.override({"verb": "freeze", "for_s": 60.0, "by": "ada"})
+    await one.store.feedback("req_1", "acme", {"good": True}, one.clock.wall_s())
+    await one.store.resign()
+    await checkup(one.store._url, 2.0, one.clock)
+    assert set(seen) == {*SCRIPTS, "check"}
+    assert {name for name in seen if seen[name] == {slot_of("x{fleet}")}} == {"flush", "changed", "read", "compare"}
 
 
 async def test_every_call_of_the_store_works_on_a_cluster_node(replica, node_url: str) -> None:  # type: ignore[no-untyped-def]

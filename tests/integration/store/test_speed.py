@@ -3,6 +3,9 @@
 import time
 
 import pytest
+from redis.asyncio import Redis
+
+from gateway.edges.store.keys import GroupKeys
 
 FIELDS = [(f"slo-{i}:route:good", 12_345_678_901) for i in range(60)]
 
@@ -51,3 +54,29 @@ async def test_booking_ten_entries_takes_about_a_microsecond(replica, count: int
         best_s = min(best_s, time.perf_counter() - began_s)
     print(f"\nbooking {count} entries: {best_s * 100:.2f} us")
     assert best_s / 10_000 < 5e-6
+
+
+@pytest.mark.parametrize(("fields", "bytes_per_field_max"), [(12, 60), (60, 40), (240, 40), (500, 40)])
+async def test_a_counter_costs_little_memory_in_every_ring(replica, client: Redis, fields: int, bytes_per_field_max: int) -> None:  # type: ignore[no-untyped-def]
+    """A hash of up to 512 short fields is one flat listpack, above a table of about twice the size."""
+    one = replica()
+    now_s = one.clock.wall_s()
+    one.recorder.book([(f"s.{i:010x}.x", 12_345_678_901) for i in range(fields)], now_s)
+    await one.store.flush()
+    key = GroupKeys("fleet").slot(3600, int(now_s // 3600))
+    used = await client.memory_usage(key)
+    slots = 746 + 97 + 121
+    ring_mib, form = used * slots / 2**20, await client.object("ENCODING", key)
+    print(f"\n{fields} counters: {used} bytes a slot, {used / fields:.1f} a counter, {ring_mib:.1f} MiB in {slots} slots, as {form}")
+    assert used / fields < bytes_per_field_max
+
+
+async def test_many_counters_still_fit(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    one = replica()
+    now_s = one.clock.wall_s()
+    one.recorder.book([(f"s.{i:010x}.x", 12_345_678_901) for i in range(2000)], now_s)
+    await one.store.flush()
+    key = GroupKeys("fleet").slot(3600, int(now_s // 3600))
+    used = await client.memory_usage(key)
+    print(f"\n2000 counters: {used} bytes a slot, {used / 2000:.1f} a counter, as {await client.object('ENCODING', key)}")
+    assert used / 2000 < 100
