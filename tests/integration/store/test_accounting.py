@@ -151,13 +151,19 @@ class Fleet:
         booked_n, booked_usd, flushed_n, flushed_usd = struct.unpack("qqqq", (self.folder / name).read_bytes())
         return booked_n, booked_usd, flushed_n, flushed_usd
 
+    def state(self, name: str) -> str:
+        """What the kernel says of it: R runs, S sleeps, T is stopped."""
+        return Path(f"/proc/{self.running[name].pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
     async def all_working(self) -> None:
         """Wait until everybody has flushed once more: then nobody has anything left to send again."""
         await asyncio.sleep(0.05)
         before = {name: self.truth(name)[2] if (self.folder / name).exists() else 0 for name in self.running}
-        async with asyncio.timeout(20):
-            while not all((self.folder / name).exists() and self.truth(name)[2] > before[name] for name in self.running):
-                await asyncio.sleep(0.02)
+        silent, until_s = set(self.running), time.monotonic() + 30.0
+        while silent:
+            silent = {name for name in silent if not (self.folder / name).exists() or self.truth(name)[2] <= before[name]}
+            assert time.monotonic() < until_s, {name: (before[name], self.truth(name), self.state(name)) for name in silent}
+            await asyncio.sleep(0.02)
 
     async def all_written(self) -> dict[str, Any]:
         (self.folder / "quiet").touch()
