@@ -172,6 +172,13 @@ def _gateway_alerts() -> Iterator[dict[str, Any]]:
             "{{$labels.slo}} cannot be met together with the SLOs before it",
         ),
         ("SluiceStoreAway", "max(sluice_store_away) == 1", "1m", "the store does not answer; prices are frozen, requests go on"),
+        ("SluiceAlone", "max(sluice_alone) == 1", "0m", "the store is silent for long: each replica prices by its own counts"),
+        (
+            "SluiceStoreLostCounts",
+            "sum(increase(sluice_store_mismatches_total[15m])) + sum(increase(sluice_store_lost_batches_total[15m])) > 0",
+            "0m",
+            "the store lost counts: sluice store check URL, then the state of the admin port",
+        ),
         ("SluiceBudgetStateOld", "max(sluice_budget_state_age_seconds) > 60", "1m", "no fresh budget state; prices are frozen"),
         ("SluiceConfigNotTaken", "max(sluice_config_errors) > 0", "1m", "the last edit of the configuration has errors and was not taken"),
         ("SluiceConfigMismatch", "max(sluice_config_mismatch) == 1", "5m", "replicas run different configurations"),
