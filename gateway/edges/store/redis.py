@@ -90,9 +90,11 @@ class RedisStore:
         """Write what the recorder holds, exactly once; return the number of batches acknowledged."""
         async with self._flushing:
             acknowledged, was_heard = 0, False
+            due = self._recorder.slots_held  # What is booked while we write waits for the next flush, or this one would not end.
             for _ in range(ROUNDS_MAX):
                 waiting = self._journal.next()
-                if waiting is None and (slots := self._recorder.take(SLOTS_PER_BATCH)):
+                if waiting is None and (slots := self._recorder.take(min(SLOTS_PER_BATCH, due))):
+                    due -= len(slots)
                     self._journal.seal(slots)
                     continue
                 if waiting is None and (was_heard or self._journal.is_empty):

@@ -155,6 +155,26 @@ async def test_a_wrong_password_is_said_without_the_password(replica, client: Re
     assert "hunter2" not in str(raised.value)
 
 
+async def test_a_flush_ends_although_more_is_booked_all_the_time(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
+    """Else a busy gateway would flush without pause, and its ring would hold seconds instead of two minutes."""
+    one = replica()
+    send, sent = one.store._run_script, 0
+
+    async def busy(*args: object, **more: object) -> object:
+        nonlocal sent
+        sent += 1
+        one.book("n", 1)
+        return await send(*args, **more)
+
+    one.store._run_script = busy
+    one.book("n", 1)
+    assert await asyncio.wait_for(one.store.flush(), 5.0) == 1
+    assert sent == 1
+    one.store._run_script = send
+    assert await one.store.flush() == 1
+    assert await one.total("n") == 2
+
+
 async def test_an_emptied_store_gets_back_what_the_ring_holds(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
     one = replica()
     for _ in range(5):
