@@ -7,6 +7,7 @@ from gateway.core.assemble import Prediction, assemble
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
 from gateway.core.tenants.directory import Directory
+from gateway.core.tenants.scope import names_of
 from gateway.edges.scoring.scorer import Scoring
 from gateway.runtime import Runtime
 
@@ -43,4 +44,4 @@ def put_in_force(runtime: Runtime, state: State) -> None:
     catalog = runtime.catalog
     state.placement.retain(catalog.models.values())
     state.schedule.retain(catalog.models)
-    state.limits.retain(catalog.tenants)
+    state.limits.retain({tenant.name: names_of(tenant) for tenant in catalog.tenants.values()})

@@ -8,7 +8,8 @@ One coroutine in the caller's own task; cancelling it is how a client that left 
   comments and role-only deltas are held back, at most `HOLD_S` or `HOLD_BYTES`, then passed on in order. From then
   on a failure ends the stream with an error event and never with [DONE].
 - Bytes are passed on as they came, but for the usage chunk that only we asked for. Broken events are held until whole.
-- No task, no timer: who waits in the schedule costs one future, woken by whatever made room or by `sweep`.
+- No task, no timer: who waits in the schedule costs one future, woken by whatever made room or by `sweep`. Only a limited
+  tenant's request whose units are not at hand waits for the store, once and bounded (`Leases.fetch`).
 
 A body that is not streamed is held whole up to `WHOLE_BYTES_MAX`; a larger one is passed on as it comes.
 """
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.core.dispatcher import Booking, Dispatcher, Ticket
+from gateway.core.tenants.limits import Draw
 from gateway.domain.catalog import Catalog
 from gateway.domain.decision import Placed, Shed
 from gateway.domain.errors import GatewayError, Reason
@@ -41,7 +43,7 @@ from gateway.ports import (
 from gateway.wire.aggregate import Aggregate
 from gateway.wire.chunk import is_error, is_usage_only
 from gateway.wire.form import form_of
-from gateway.wire.headers import DebugTrace, Trace, forwarded, own, returned
+from gateway.wire.headers import DebugTrace, Trace, forwarded, own, rate_limits, returned, without_rate_limits
 from gateway.wire.meter import Meter, Used
 from gateway.wire.pace import Pace
 from gateway.wire.refusal import Refusal, refusal, terminal_event, upstream_body
@@ -139,12 +141,24 @@ class Observer(Protocol):
         ...
 
 
+class Leases(Protocol):
+    """Units of tenants' limits, shared by all replicas."""
+
+    async def fetch(self, draw: Draw) -> Shed | None:
+        """Ask the store once for what a request lacks, take it, and return who refuses; bounded, and never raises for the store's sake."""
+        ...
+
+
 class Pipeline:
     """Leads requests through the gateway."""
 
-    def __init__(self, clock: Clock, upstream: Upstream, recorder: Recorder, log: DecisionLog, observer: Observer) -> None:
+    def __init__(
+        self, clock: Clock, upstream: Upstream, recorder: Recorder, log: DecisionLog, observer: Observer, leases: Leases | None = None
+    ) -> None:
+        """Build the story. leases: where limits are shared; None: the core has them to itself."""
         self.clock, self.upstream = clock, upstream
         self.recorder, self.log, self.observer = recorder, log, observer
+        self._leases = leases
         self._waiting: dict[Ticket, asyncio.Future[Shed | None]] = {}
 
     async def answer(
@@ -181,7 +195,9 @@ class Pipeline:
                 return
             walk.ticket = decided
             self.recorder.book(decided.opening, wall_s)
-            shed = await self._turn(decided) if decided.placed is None else None
+            shed = await self._fetch(dispatcher, decided) if decided.lacks else None
+            if shed is None and decided.placed is None:
+                shed = await self._turn(decided)
             if shed is None:
                 await walk.attempts()
             else:
@@ -228,6 +244,14 @@ class Pipeline:
             future = self._waiting.pop(ticket, None)
             if future is not None and not future.done():
                 future.set_result(shed)
+
+    async def _fetch(self, dispatcher: Dispatcher, ticket: Ticket) -> Shed | None:
+        """Fetch units of the tenant's limits from the store, and go on deciding; return the refusal, if there is one."""
+        draw = ticket.draw
+        assert self._leases is not None and draw is not None
+        refused = await self._leases.fetch(draw)
+        decided = dispatcher.drawn(ticket, refused, self.clock.now_s(), self.clock.wall_s())
+        return decided if isinstance(decided, Shed) else None
 
     async def _turn(self, ticket: Ticket) -> Shed | None:
         """Wait in the schedule; return None when it is our turn, or the refusal."""
@@ -428,7 +452,7 @@ class Walk:
     async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
         self.settle(Reason.SERVED)
         self._is_open = True
-        await send(self.client, status, [*headers, *self._own_headers()], body)
+        await send(self.client, status, self._with_own(headers), body)
 
     async def _pass_refusal(self, answer: Answer) -> None:
         """Pass on a backend's own refusal of this request."""
@@ -585,7 +609,10 @@ class Walk:
         content_type = next((text for name, text in headers if name.lower() == "content-type"), "")
         theirs = upstream_body(status, body, content_type, retry_after_s)
         self._is_open = True
-        await send_refusal(self.client, theirs, returned(headers, True), self._own_headers())
+        passed = returned(headers, True)
+        if self.dispatcher.is_limited(self.facts):
+            passed = without_rate_limits(passed)
+        await send_refusal(self.client, theirs, passed, self._own_headers())
 
     def _said(self, failure: UpstreamFailure) -> str:
         return failure.message if self._is_debugged else SAID.get(failure.reason, "the backend failed")
@@ -657,7 +684,11 @@ class Walk:
 
     async def _open(self, status: int, headers: Headers) -> None:
         self._is_open = True
-        await self.client.start(status, [*headers, *self._own_headers()], None)
+        await self.client.start(status, self._with_own(headers), None)
+
+    def _with_own(self, theirs: Headers) -> list[tuple[str, str]]:
+        """Return a backend's headers and ours; of a backend's own limits nobody is told who has limits here."""
+        return [*(without_rate_limits(theirs) if self.dispatcher.is_limited(self.facts) else theirs), *self._own_headers()]
 
     def _own_headers(self, reason: Reason | None = None) -> list[tuple[str, str]]:
         ticket, facts, placed = self.ticket, self.facts, self._answering
@@ -666,10 +697,15 @@ class Walk:
         attempts = 0 if ticket is None else ticket.attempts
         model = None if placed is None else placed.model.name
         trace = Trace(facts.request_id, model, why, attempts, self._overhead_s or 0.0, self._client_request_id)
-        if not self._is_debugged or choice is None:
-            return own(trace)
-        version = None if placed is None else placed.prices_version
-        return own(trace, DebugTrace(choice.threshold, choice.win_rate, None if placed is None else placed.backend.id, self._usd, version))
+        debug = None
+        if self._is_debugged and choice is not None:
+            version, backend = (None, None) if placed is None else (placed.prices_version, placed.backend.id)
+            debug = DebugTrace(choice.threshold, choice.win_rate, backend, self._usd, version)
+        told = own(trace, debug)
+        if self.dispatcher.is_limited(facts):
+            clock = self._pipeline.clock
+            told += rate_limits(self.dispatcher.standing(facts, ticket, clock.now_s(), clock.wall_s()))
+        return told
 
     @property
     def _ticket(self) -> Ticket:

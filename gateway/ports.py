@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from gateway.domain.catalog import Backend
 from gateway.domain.event import Entry
 from gateway.domain.facts import Talk
+from gateway.domain.limit import Ask, Granted
 from gateway.domain.prices import Overrides, Prices
 from gateway.domain.value import value
 
@@ -221,7 +222,9 @@ class Fleet:
 
 
 class Store(Protocol):
-    """Shared state of all replicas. Every call raises StoreAway on trouble; nothing on a request's path awaits one."""
+    """Shared state of all replicas. Every call raises StoreAway on trouble.
+
+    Nothing on a request's path awaits one, except `grant`, for limited tenants with nothing at hand (`Leases`)."""
 
     @property
     def fleet(self) -> Fleet:
@@ -279,6 +282,10 @@ class Store(Protocol):
 
     async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
         """Record a verdict on an answer to a request of `wall_s`; return whether it is the first on it."""
+        ...
+
+    async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:
+        """Settle what this replica tells about limits of one tenant, and grant what it may have; one answer per ask."""
         ...
 
     async def close(self) -> None:

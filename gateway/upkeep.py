@@ -1,4 +1,4 @@
-"""The story of the clock: flush, govern, poll, probe, sweep, watch. The only place that makes tasks; no rule in it.
+"""The story of the clock: flush, govern, poll, refill, probe, sweep, watch. The only place that makes tasks; no rule in it.
 
 Every duty is a coroutine that does one round and a pause between rounds. A round that fails is counted and said once per
 change, never ends the duty, and never reaches a request: a store that is away freezes budgets, nothing else.
@@ -34,6 +34,14 @@ class Duty:
     every_s: Callable[[], float]
     """Pause between rounds, clock seconds; asked anew each time, as a config edit may change it."""
     round: Callable[[], Awaitable[None]]
+
+
+class Refiller(Protocol):
+    """Fetches units of tenants' limits before requests need them."""
+
+    async def refill(self) -> None:
+        """Fetch, renew and give back what is due. Raises: StoreAway."""
+        ...
 
 
 class Prober(Protocol):
@@ -208,6 +216,10 @@ class Upkeep:
     def _health(self, core: Core) -> dict[str, tuple[float, float]]:
         health = {name: self._state.placement.health(name) for name in core.dispatcher.catalog.models}
         return {name: (h.success, h.late) for name, h in health.items()}
+
+    async def refill(self, leases: Refiller) -> None:
+        """Keep units of limited tenants at hand, so that their requests seldom wait for the store."""
+        await leases.refill()
 
     async def probe(self, prober: Prober) -> None:
         """Ask every backend that can be asked how it is, all at once."""

@@ -1,4 +1,4 @@
-"""The decisions of one request, in order: decide, sent, first_token, failed, next_ready, ended.
+"""The decisions of one request, in order: decide, drawn, sent, first_token, failed, next_ready, ended.
 
 No rule lives here twice: which model is `routing`, what scarcity costs is `pricing`, which backend is `placement`, when or
 not at all is `scheduling`, what it will take is `estimate`, who may is `tenants`, what is counted is `budget`. This file
@@ -25,12 +25,15 @@ from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.fit import fits
 from gateway.core.routing.route import Question, choose
 from gateway.core.state import State
+from gateway.core.tenants.limits import LACKING, Draw
+from gateway.core.tenants.scope import is_limited, limits_of
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
 from gateway.domain.errors import Fault, Reason
 from gateway.domain.event import Entry, Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
+from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.prices import Overrides, Prices
 from gateway.domain.value import value
 
@@ -57,6 +60,7 @@ class Ticket:
         "attempt",
         "attempts",
         "choice",
+        "draw",
         "expectations",
         "facts",
         "failed_usd",
@@ -69,11 +73,11 @@ class Ticket:
         "placed",
         "queued_s",
         "reserved",
-        "taken",
         "terms",
         "trial",
         "tried",
         "usable",
+        "wanted",
     )  # fmt: skip
 
     def __init__(self, facts: RequestFacts, opening: list[Entry]) -> None:
@@ -97,13 +101,20 @@ class Ticket:
         self.mode = "enforce"
         self.attempt: Attempt | None = None
         """The attempt in flight."""
-        self.taken = (0, 0.0)
-        """Tokens and dollars taken from the tenant's limits."""
+        self.draw: Draw | None = None
+        """What was taken from the tenant's limits; None where there are none."""
+        self.wanted = ""
+        """The model whose limits `draw` is about."""
         self.attempts = 0
         self.tried: set[str] = set()
         self.failed_usd = 0.0
         self.queued_s = 0.0
         self.reserved = 0.0
+
+    @property
+    def lacks(self) -> bool:
+        """True while units of its tenant's limits are not at hand and the store has to be asked for them."""
+        return self.draw is not None and not self.draw.is_taken
 
 
 @value
@@ -152,6 +163,8 @@ class Dispatcher:
         self._has_tenants = len(catalog.tenants) > 1
         self._promises: dict[str, Promise] = {}
         self._terms: dict[str, Terms] = {}
+        self._limited = {t.name: t for t in catalog.tenants.values() if is_limited(t)}
+        self._limits: dict[tuple[str, str | None, str], tuple[Limit, ...]] = {}
         self._prices = state.prices or Prices(0, 0, "", 0.0, "none")
 
     # -- prices in force -------------------------------------------------------------------------------------------
@@ -189,7 +202,8 @@ class Dispatcher:
             facts: the request.
             qualities: q_m per candidate; None when nothing was scored.
             now_s: monotonic; wall_s: Unix, for overrides that expire.
-        Returns: a ticket whose `placed` is None while it waits in the schedule, or a Shed.
+        Returns: a ticket, or a Shed. A ticket that `lacks` units of its tenant's limits goes on with `drawn` once the store
+            was asked for them; otherwise one whose `placed` is None waits in the schedule.
         """
         state = self.state
         models = fits(facts.candidates, facts.prompt_tokens, facts.tokens_max)
@@ -215,9 +229,20 @@ class Dispatcher:
             state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), ticket.listed_usd)
         wanted = choice.model if self.mode == "enforce" else self._first_usable(ticket)
         refused = self._take(ticket, wanted, now_s, wall_s)
-        if refused is not None:
+        if refused is not None or ticket.lacks:
+            return refused or ticket
+        return self._admit(ticket, models, wanted if ticket.draw is None else ticket.wanted, now_s)
+
+    def drawn(self, ticket: Ticket, refused: Shed | None, now_s: float, wall_s: float = 0.0) -> Ticket | Shed:
+        """Go on with a ticket that lacked units, now that the store was asked for them.
+
+        Args:
+            refused: the limit that refuses nevertheless.
+        """
+        if refused is not None and (refused := self._take_other(ticket, refused, now_s, wall_s)) is not None:
             return refused
-        return self._admit(ticket, models, wanted, now_s)
+        facts = ticket.facts
+        return self._admit(ticket, fits(facts.candidates, facts.prompt_tokens, facts.tokens_max), ticket.wanted, now_s)
 
     def sent(self, ticket: Ticket, now_s: float) -> None:
         """Count an attempt and reserve what it will probably take; called just before it is sent."""
@@ -288,8 +313,8 @@ class Dispatcher:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         if self._has_tenants:
             state.fairness.ended(facts.tenant, outcome.reason, now_s)
-        tokens, dollars = ticket.taken
-        state.limits.settle(facts.tenant, outcome.prompt_tokens + outcome.completion_tokens - tokens, usd - dollars)
+        if ticket.draw is not None:
+            state.limits.settle(ticket.draw, outcome.prompt_tokens + outcome.completion_tokens, usd)
         entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted, estimated)
         return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
 
@@ -309,6 +334,15 @@ class Dispatcher:
     def verdict(self, is_good: bool, route: str, weight: float = 1.0) -> list[Entry]:
         """Return what a verdict on an answer adds to the quality SLOs of its route; weight: `slis.quality.weight_of`."""
         return self._book.verdict(is_good, route, weight)
+
+    def is_limited(self, facts: RequestFacts) -> bool:
+        """Say whether a request's tenant has hard limits."""
+        return facts.tenant in self._limited
+
+    def standing(self, facts: RequestFacts, ticket: Ticket | None, now_s: float, wall_s: float) -> list[tuple[LimitKind, int, int, float]]:
+        """Return how the limits of a limited tenant's request stand: kind, limit, what is left, seconds until it is whole again."""
+        model = ticket.wanted if ticket is not None and ticket.wanted else facts.candidates[0].name
+        return self.state.limits.standing(self._limits_of(facts, model), now_s, wall_s)
 
     @property
     def waiting(self) -> int:
@@ -380,16 +414,55 @@ class Dispatcher:
         return next(e.model for e, ok in zip(ticket.expectations, ticket.usable, strict=True) if ok)
 
     def _take(self, ticket: Ticket, wanted: str, now_s: float, wall_s: float) -> Shed | None:
-        """Take the request from its tenant's limits."""
-        tenant = self.catalog.tenants.get(ticket.facts.tenant)
+        """Take the request from its tenant's limits; unlimited tenants pay one look."""
+        tenant = self._limited.get(ticket.facts.tenant)
         if tenant is None:
             return None
-        e = ticket.expectations[_index(ticket.expectations, wanted)]
-        tokens = ticket.facts.prompt_tokens + e.completion_tokens
-        refused = self.state.limits.take(tenant.name, tenant.limits, tokens, now_s, wall_s, e.usd)
-        if refused is None:
-            ticket.taken = (tokens, e.usd)
+        refused = self._draw(ticket, wanted, now_s, wall_s)
+        return refused if refused is None else self._take_other(ticket, refused, now_s, wall_s)
+
+    def _take_other(self, ticket: Ticket, refused: Shed, now_s: float, wall_s: float) -> Shed | None:
+        """Where a model with a limit of its own refuses, take the best other candidate whose limits have units at hand."""
+        choice, facts, first = ticket.choice, ticket.facts, ticket.wanted
+        if choice is None or first not in self._limited[facts.tenant].model_limits:
+            return refused
+        order = sorted(range(len(ticket.expectations)), key=lambda i: -choice.scores[i])
+        for e in (ticket.expectations[i] for i in order if ticket.usable[i]):
+            if e.model != first and self._draw(ticket, e.model, now_s, wall_s, at_hand=True) is None:
+                return None
         return refused
+
+    def _draw(self, ticket: Ticket, model: str, now_s: float, wall_s: float, at_hand: bool = False) -> Shed | None:
+        """Take the request from its limits with one model, or note what is lacking (not if it has to be `at_hand`)."""
+        limits, (tokens, usd) = self.state.limits, self._usage(ticket, model)
+        draw = limits.draw(self._limits_of(ticket.facts, model), tokens, usd, now_s)
+        answer = limits.take(draw, now_s, wall_s, was_asked=at_hand)
+        ticket.draw, ticket.wanted = draw, model
+        return None if answer is LACKING else answer
+
+    def _usage(self, ticket: Ticket, model: str) -> tuple[int, float]:
+        """Return the tokens and dollars that a request will probably take with a model."""
+        e = ticket.expectations[_index(ticket.expectations, model)]
+        return ticket.facts.prompt_tokens + e.completion_tokens, e.usd
+
+    def _limits_of(self, facts: RequestFacts, model: str) -> tuple[Limit, ...]:
+        """Return the limits of a request of a limited tenant."""
+        key = (facts.tenant, facts.key, model)
+        known = self._limits.get(key)
+        if known is None:
+            known = self._limits[key] = limits_of(self._limited[facts.tenant], facts.key, model)
+        return known
+
+    def _moves(self, ticket: Ticket, model: Model, now_s: float) -> bool:
+        """Let what was taken from the limits follow the request to another model; False where that model's limit says no."""
+        if ticket.draw is None or model.name == ticket.wanted:
+            return True
+        tokens, usd = self._usage(ticket, model.name)
+        limits, was_sent = self._limits_of(ticket.facts, model.name), ticket.attempts > 0
+        if not self.state.limits.move(ticket.draw, limits, model.name, tokens, usd, now_s, was_sent):
+            return False
+        ticket.wanted = model.name
+        return True
 
     def _admit(self, ticket: Ticket, models: Sequence[Model], wanted: str, now_s: float) -> Ticket | Shed:
         """Send now, queue, take another candidate that has room, or refuse."""
@@ -410,10 +483,11 @@ class Dispatcher:
         if isinstance(admitted, bool):
             return ticket
         for other, there in zip(models, ticket.outlooks, strict=True):
-            if other is not model and there.backend is not None:
+            if other is not model and there.backend is not None and self._moves(ticket, other, now_s):
                 self._put(ticket, other, there.backend)
                 return ticket
-        state.limits.settle(facts.tenant, -ticket.taken[0], -ticket.taken[1])
+        if ticket.draw is not None:
+            state.limits.undo(ticket.draw)
         return admitted
 
     def _put(self, ticket: Ticket, model: Model, backend: Backend | None) -> None:
@@ -442,7 +516,7 @@ class Dispatcher:
             if model is placed.model:
                 continue
             backend = place(model, ticket.facts.prompt_tokens, now_s, state.placement, avoid)
-            if backend is not None:
+            if backend is not None and self._moves(ticket, model, now_s):
                 self._put(ticket, model, backend)
                 return Again(0.0, is_retry=False)
         return None
@@ -467,7 +541,7 @@ class Dispatcher:
         names += [e.model for e in ticket.expectations if e.model not in names]
         for candidate in (self.catalog.models.get(n) for n in names):
             backend = place(candidate, ticket.facts.prompt_tokens, now_s, self.state.placement) if candidate is not None else None
-            if candidate is not None and backend is not None:
+            if candidate is not None and backend is not None and self._moves(ticket, candidate, now_s):
                 self._put(ticket, candidate, backend)
                 self._reserve(ticket, now_s)
                 return True

@@ -113,7 +113,7 @@ class Right(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard limits of a tenant; None is no limit."""
+    """Hard limits of a tenant, of one of its keys, or of its use of one model; None is no limit."""
 
     rpm: int | None = None
     tpm: int | None = None
@@ -129,6 +129,10 @@ class Tenant:
     klass: str
     limits: Limits = Limits()
     may: frozenset[Right] = frozenset()
+    key_limits: Mapping[str, Limits] = field(default_factory=dict)
+    """By key digest: limits of single keys, within those of the tenant."""
+    model_limits: Mapping[str, Limits] = field(default_factory=dict)
+    """By model name: limits of what the tenant has of a model."""
 
 
 @dataclass(frozen=True, slots=True)

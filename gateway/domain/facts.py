@@ -40,6 +40,8 @@ class RequestFacts:
     """The model that the client asked for by name; None for a route."""
     prompt_bytes: int = 0
     """Bytes of all message text, from which tokens per byte are learned; 0: unknown."""
+    key: str | None = None
+    """Digest of the client's key where that key has limits of its own."""
     expected_usd: tuple[float, ...] | None = None
     """Dollars per candidate when the caller knows better than the estimator (a replayed world)."""
     turns: int = 1

@@ -25,6 +25,7 @@ from gateway.edges.server.admin import Admin
 from gateway.edges.server.app import DataPort
 from gateway.edges.store import embedded
 from gateway.edges.store.embedded import EmbeddedRefused, EmbeddedServer
+from gateway.edges.store.leases import LeaseDesk
 from gateway.edges.store.memory import MemoryStore
 from gateway.edges.store.recorder import SlotRecorder
 from gateway.edges.store.redis import RedisStore
@@ -40,7 +41,7 @@ from gateway.upkeep import Duty, Upkeep
 from router_models.port import ArtifactError
 
 LOG = logging.getLogger("sluice.worker")
-WATCH_S, SWEEP_S = 0.2, 0.02
+WATCH_S, SWEEP_S, REFILL_S = 0.2, 0.02, 0.05
 DECISIONS_SHOWN = 50
 FAREWELL_S = 2.0
 """Clock seconds for the last flush at the end; a store that is away does not hold us longer."""
@@ -123,7 +124,8 @@ class Worker:
         self._metrics = Metrics(sorted({s.options.at_most for s in config.slos if s.kind == "ttft" and not s.options.bins}))
         self._upstream = AiohttpUpstream(config.upstream, self._clock)
         self._probe, self._scrape = Probe(self._upstream), Scrape(self._upstream)
-        self._pipeline = Pipeline(self._clock, self._upstream, self._recorder, self._log, self._metrics)
+        self._leases = LeaseDesk(self._clock, self._store, self._state.limits)
+        self._pipeline = Pipeline(self._clock, self._upstream, self._recorder, self._log, self._metrics, self._leases)
         self._upkeep = Upkeep(
             self._clock, self._store, self._state, lambda: self.runtime.core, lambda: self._config().pricing.tick,
             lambda: self._config().store.alone_after,
@@ -186,6 +188,8 @@ class Worker:
                     await self._data.flush_feedback(self._store)
                 await self._store.flush()
                 await self._store.resign()
+                if hasattr(self, "_leases"):
+                    await self._leases.give_back()
         except (StoreAway, TimeoutError) as trouble:
             LOG.warning("the last counts could not be written: %s", trouble or "no answer")
         finally:
@@ -215,6 +219,7 @@ class Worker:
             Duty("flush", lambda: config().store.flush_every, self._flush),
             Duty("govern", lambda: config().pricing.tick, upkeep.govern),
             Duty("poll", lambda: config().store.poll_every, upkeep.poll),
+            Duty("refill", lambda: REFILL_S, lambda: upkeep.refill(self._leases)),
             Duty("probe", lambda: config().upstream.probe_every, lambda: upkeep.probe(self._probe)),
             Duty("scrape", lambda: config().upstream.probe_every, self._scrape_all),
             Duty("sweep", lambda: SWEEP_S, self._sweep),

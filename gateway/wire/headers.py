@@ -5,10 +5,12 @@ for us. To the client goes what the backend sent but what belongs to the backend
 Header names are compared in lower case and passed in the spelling they came in; order and repetitions are kept.
 """
 
+import math
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.limit import LimitKind
 from gateway.domain.value import value
 
 Headers = Sequence[tuple[str, str]]
@@ -35,6 +37,7 @@ _HOP_BY_HOP = frozenset(
 _CREDENTIALS = frozenset(("authorization", "x-api-key", "api-key", "cookie", "openai-organization", "openai-project"))
 _NOT_FORWARDED = _HOP_BY_HOP | _CREDENTIALS | {"host", "content-length", "accept-encoding", "expect", REQUEST_ID}
 _HINT_PREFIXES = ("x-sluice-", "x-slo-")
+_RATE_PREFIX = "x-ratelimit-"
 # What a backend says about its own host, its cookies and its challenges is not for our clients.
 _NOT_RETURNED = _HOP_BY_HOP | {"date", "server", "set-cookie", "alt-svc", "strict-transport-security", "www-authenticate", "content-length"}
 _ASCII = "".join(chr(code) for code in range(33, 127) if chr(code) != "%")
@@ -124,6 +127,37 @@ def own(trace: Trace, debug: DebugTrace | None = None) -> list[tuple[str, str]]:
         if debug.prices_version is not None:
             told.append(("x-sluice-prices-version", str(debug.prices_version)))
     return told
+
+
+def rate_limits(standing: Sequence[tuple[LimitKind, int, int, float]]) -> list[tuple[str, str]]:
+    """Return how a tenant's limits stand, in OpenAI's headers; dollars have none there.
+
+    standing: kind, limit, what is left, seconds until it is whole again.
+    """
+    told = []
+    for kind, limit, left, whole_s in standing:
+        if kind is not LimitKind.USD:
+            told += [
+                (f"{_RATE_PREFIX}limit-{kind.value}", str(limit)),
+                (f"{_RATE_PREFIX}remaining-{kind.value}", str(left)),
+                (f"{_RATE_PREFIX}reset-{kind.value}", _duration(whole_s)),
+            ]
+    return told
+
+
+def without_rate_limits(headers: Headers) -> list[tuple[str, str]]:
+    """Return a backend's headers without its own limits, where the client is told of ours."""
+    return [pair for pair in headers if not pair[0].lower().startswith(_RATE_PREFIX)]
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as OpenAI writes them: 20ms, 7.66s, 6m0s."""
+    ms = math.ceil(seconds * 1000 - 1e-6)
+    if ms < 1000:
+        return f"{max(ms, 0)}ms"
+    minutes, left_ms = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{left_ms / 1000:g}s"
 
 
 def is_broken(text: str) -> bool:

@@ -15,7 +15,7 @@ from gateway.config.load import load
 from gateway.core.routing.record import RECORD_FIELDS
 from gateway.core.routing.route import WHY
 from gateway.domain.errors import ENDINGS, GatewayError, Reason
-from gateway.edges.store.keys import ControlKeys, FeedbackKeys, GroupKeys
+from gateway.edges.store.keys import ControlKeys, FeedbackKeys, GroupKeys, LimitKeys
 from gateway.wire.headers import DebugTrace, Trace, forwarded, own, returned
 from gateway.wire.refusal import refusal
 from load.__main__ import _parser as load_parser
@@ -119,6 +119,7 @@ def test_privacy_lists_every_field_of_the_decision_log_and_every_key_of_the_stor
     keys = {group.slot(10, 1), group.sequence("r"), *group.touched, FeedbackKeys.day(1), ControlKeys.published, ControlKeys.lease}
     keys |= {ControlKeys.fence, ControlKeys.overrides, ControlKeys.audit}
     kinds = {re.sub(r"^(sluice:1:\{\w+\}:(?:[a-z]+)?).*", r"\1", key) for key in keys}
+    assert all(f"`{key}`" in text or f"`{key.split('}')[1]}`" in text for key in LimitKeys("<tenant>").of("<limit>"))
     for kind in kinds:
         room, _, what = kind.rpartition(":")
         assert room in text and f":{what}" in text, kind

@@ -1,4 +1,4 @@
-"""Limits: what a tenant may still use; the only budget that refuses.
+"""Limits: what tenants may still use; the only budgets that refuse.
 
 Theory: requests and tokens per minute are token buckets that hold one minute's worth and fill evenly, so over any T
 seconds at most limit * (1 + T/60) is granted. Tokens and dollars are taken as estimates and settled with what was
@@ -6,122 +6,301 @@ used; a bucket may fall below zero by that and is refilled before anything else 
 larger than a full bucket is granted by a full one, and its tenant then waits for the debt. Dollars are counted per day
 of UTC, since that is what a bill shows.
 
-All three are looked at before anything is taken: a refusal uses nothing up. Retry-After is exact: when the bucket will
-hold enough if nobody else takes from it, or midnight.
+All limits of a request are looked at before anything is taken: a refusal uses nothing up. Retry-After is exact: when the
+bucket will hold enough if nobody else takes from it, or midnight.
 
-Not handled: the counts are this process's own. Several workers each grant the whole limit, and a restart grants anew,
-until leases from the shared store are drawn. Bounded by the tenants of the configuration (`retain`) and `TENANTS_MAX`.
+Who holds the buckets: the store, for all replicas, and this process takes from leases of theirs (`lease.py`). Where no
+lease has enough and the store may have, `take` says LACKING, and the caller asks for all of it with one call (`asks`,
+`hear`) and tries again. Nobody overtakes those who wait. Without `share_with_others` this process has the buckets itself
+(tests, simulation), every call is answered at once, and nothing is ever lacking.
+
+Bounded by the limits of the configuration (`retain`) and `LEASES_MAX`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from math import ceil
+from typing import Final
 
-from gateway.domain.catalog import Limits
+from gateway.core.tenants.lease import DAY_S, Lease
+from gateway.core.tenants.vault import LEASE_S, Vault
 from gateway.domain.decision import Shed
 from gateway.domain.errors import Reason
+from gateway.domain.event import NANO
+from gateway.domain.limit import Ask, Granted, Limit, LimitKind
 
-MINUTE_S, DAY_S = 60.0, 86_400.0
-TENANTS_MAX = 100_000
-ROUNDING = 1e-9
-"""Relative: a client that waits exactly Retry-After must not fail for the last bit of a float."""
-
-
-class Bucket:
-    """One token bucket: `level` of at most `limit`, as of `at_s`."""
-
-    __slots__ = ("at_s", "level")
-
-    def __init__(self, limit: int, now_s: float) -> None:
-        self.level, self.at_s = float(limit), now_s
-
-    def fill(self, limit: int, now_s: float) -> float:
-        """Bring the level up to now and return it; a changed limit counts from now on."""
-        self.level = min(self.level + max(now_s - self.at_s, 0.0) * limit / MINUTE_S, float(limit))
-        self.at_s = max(now_s, self.at_s)
-        return self.level
+LEASES_MAX = 100_000
+OWN = "own"
+"""Holder's name where this process has the buckets itself."""
+REASONS = {LimitKind.REQUESTS: Reason.LIMIT_REQUESTS, LimitKind.TOKENS: Reason.LIMIT_TOKENS, LimitKind.USD: Reason.LIMIT_USD}
+NEWS_S = (0.25, 5.0)
+"""How old the news of an exhausted limit may grow while requests are refused, seconds: an eighth of the wait, within these. Units
+that others give back are seen after that."""
+NEWS_PART = 0.125
+REFUSED_S = 10.0
+"""News of an exhausted limit are asked for while it refused something this lately."""
+LOOK_EVERY_S = 1.0
+"""How often all leases are looked through for those to be renewed, or given back."""
 
 
-class Use:
-    """What one tenant has used."""
+class Lacking(Enum):
+    """The third answer to a request: the store has to be asked."""
 
-    __slots__ = ("day", "requests", "tokens", "usd")
+    LACKING = "lacking"
 
-    def __init__(self) -> None:
-        self.requests: Bucket | None = None
-        self.tokens: Bucket | None = None
-        self.usd, self.day = 0.0, -1
+
+LACKING: Final = Lacking.LACKING
+
+
+class Draw:
+    """What one request takes from its limits."""
+
+    __slots__ = ("is_taken", "lacking", "needs", "shares")
+
+    def __init__(self, needs: list[tuple[Lease, int]]) -> None:
+        self.needs = needs
+        self.is_taken = False
+        self.lacking: list[tuple[Lease, int]] = []
+        """Leases that the store is to be asked about, and the units waited for."""
+        self.shares: tuple[Lease, ...] = ()
+        """Leases whose safe share was used in place of their balance."""
 
 
 class LimitState:
-    """Use by tenant name; survives a config swap."""
+    """All leases of this process; survives a config swap."""
 
     def __init__(self) -> None:
-        self._uses: dict[str, Use] = {}
+        self._leases: dict[tuple[str, str], Lease] = {}
+        self._vaults: dict[tuple[str, str], Vault] | None = {}
+        self._low: dict[Lease, None] = {}
+        """Leases to be refilled; a dict keeps the order."""
+        self._starved: dict[Lease, tuple[float, float]] = {}
+        """Exhausted leases: when they last refused, and how long the news of them may be used."""
+        self._looked_s, self._wall_0 = 0.0, 0.0
+        self.is_away = False
+        """Whether the store is; then safe shares replace it."""
+        self.holders = 1
+        """Replicas, by the limit that named most of them lately."""
 
-    def take(self, tenant: str, limits: Limits, tokens: int, now_s: float, wall_s: float, usd: float = 0.0) -> Shed | None:
-        """Take one request with its estimated tokens and dollars, or say which limit refuses it.
+    def share_with_others(self) -> None:
+        """Take from leases that somebody fetches from the shared store, from now on."""
+        self._vaults = None
+
+    # -- one request -----------------------------------------------------------------------------------------------
+
+    def draw(self, limits: Sequence[Limit], tokens: int, usd: float, now_s: float) -> Draw:
+        """Return what a request takes: itself, its estimated tokens and dollars."""
+        return Draw([(self._lease(limit, now_s), units_of(limit, tokens, usd)) for limit in limits])
+
+    def take(self, draw: Draw, now_s: float, wall_s: float, was_asked: bool = False) -> Shed | Lacking | None:
+        """Take from all limits, or say which one refuses, or that the store has to be asked.
 
         Args:
-            limits: the tenant's, as configured now.
-            tokens: expected prompt and completion tokens.
-            wall_s: Unix seconds, for the day of the dollar limit.
-            usd: expected dollars; they count until `settle` corrects them.
+            wall_s: Unix seconds, for the day of dollar limits.
+            was_asked: the store has just been asked for this draw: whoever waits is not waited for, and what is not
+                there now is refused.
         """
-        if limits.rpm is None and limits.tpm is None and limits.usd_per_day is None:
+        self._wall_0 = wall_s - now_s
+        day = int(wall_s // DAY_S)
+        waits = not was_asked and not self.is_away
+        short = [n for n in draw.needs if not n[0].has(n[1], now_s) or (waits and n[0].pending)]
+        if not short:
+            self._commit(draw, (), now_s, day)
             return None
-        use = self._use(tenant)
-        requests, filled = use.requests, use.tokens
-        if limits.rpm is not None:
-            requests = requests or Bucket(limits.rpm, now_s)
-            if requests.fill(limits.rpm, now_s) < 1.0 - ROUNDING:
-                return refusal(Reason.LIMIT_REQUESTS, tenant, f"{limits.rpm} requests per minute", until(requests, 1.0, limits.rpm))
-        if limits.tpm is not None:
-            filled = filled or Bucket(limits.tpm, now_s)
-            needed = float(max(min(tokens, limits.tpm), 1))
-            if filled.fill(limits.tpm, now_s) < needed * (1.0 - ROUNDING):
-                return refusal(Reason.LIMIT_TOKENS, tenant, f"{limits.tpm} tokens per minute", until(filled, needed, limits.tpm))
-        if limits.usd_per_day is not None:
-            day = int(wall_s // DAY_S)
-            if day > use.day:
-                use.usd, use.day = 0.0, day
-            if use.usd >= limits.usd_per_day or (use.usd > 0.0 and use.usd + usd > limits.usd_per_day):
-                left_s = (use.day + 1) * DAY_S - wall_s
-                return refusal(Reason.LIMIT_USD, tenant, f"{limits.usd_per_day:g} dollars per day (UTC)", left_s)
-            use.usd += usd
-        if limits.rpm is not None and requests is not None:
-            requests.level -= 1.0
-        if limits.tpm is not None and filled is not None:
-            filled.level -= tokens
-        use.requests, use.tokens = requests, filled
+        if self._vaults is not None:
+            self._ask_own(short, now_s, day)
+            lacking = [n for n in short if not n[0].has(n[1], now_s)]
+            if not lacking:
+                self._commit(draw, (), now_s, day)
+                return None
+            self._leave(short)
+            return self._refuse(lacking, now_s, wall_s)
+        if self.is_away:
+            return self._take_shares(draw, short, now_s, wall_s, day)
+        if was_asked:
+            self._leave(draw.lacking)
+            return self._refuse(short, now_s, wall_s)
+        empty = [n for n in short if n[0].left(now_s, day) + max(n[0].balance, 0) < n[0].needed(n[1])]
+        if empty:
+            return self._refuse(empty, now_s, wall_s)
+        draw.lacking = short
+        return LACKING
+
+    def move(self, draw: Draw, limits: Sequence[Limit], model: str, tokens: int, usd: float, now_s: float, was_sent: bool) -> bool:
+        """Let a draw follow its request to another model, if what that model's own limits ask for is at hand.
+
+        Args:
+            limits: of the request with the new model.
+            was_sent: whether the model that it leaves was called: then that call still counts as a request to it.
+        """
+        taken = {lease for lease, _ in draw.needs}
+        more = Draw([n for n in self.draw([m for m in limits if m.model == model], tokens, usd, now_s).needs if n[0] not in taken])
+        if more.needs and self.take(more, now_s, self._wall_0 + now_s, was_asked=True) is not None:
+            return False
+        for need in [n for n in draw.needs if n[0].limit.model not in (None, model)]:
+            draw.needs.remove(need)
+            if not (was_sent and need[0].limit.kind is LimitKind.REQUESTS):
+                self._correct(draw, need[0], -need[1])
+        draw.needs += more.needs
+        draw.shares += more.shares
+        return True
+
+    def settle(self, draw: Draw, tokens: int, usd: float) -> None:
+        """Correct what `take` estimated by what was used; a request counts as one whatever it used."""
+        if draw.is_taken:
+            for i, (lease, taken) in enumerate(draw.needs):
+                used = units_of(lease.limit, tokens, usd)
+                draw.needs[i] = (lease, used)
+                self._correct(draw, lease, used - taken)
+
+    def undo(self, draw: Draw) -> None:
+        """Give back all that was taken: the request was not sent."""
+        if draw.is_taken:
+            draw.is_taken = False
+            for lease, taken in draw.needs:
+                self._correct(draw, lease, -taken)
+
+    # -- with the store --------------------------------------------------------------------------------------------
+
+    def due(self, now_s: float) -> list[Lease]:
+        """Return the leases to be asked about in the background: low, exhausted with old news, or in need of renewal."""
+        found = dict.fromkeys(self._low)
+        self._low.clear()
+        for lease, (refused_s, news_s) in list(self._starved.items()):
+            if now_s - refused_s > REFUSED_S:
+                del self._starved[lease]
+            elif now_s - lease.asked_s >= news_s:
+                found[lease] = None
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            for lease in self._leases.values():
+                if lease.is_open and (self.is_away or now_s >= lease.until_s - LEASE_S / 2):
+                    found[lease] = None
+        if self.is_away and not found:  # Something has to find out that the store is back.
+            found = dict.fromkeys(list(self._leases.values())[:1])
+        return [lease for lease in found if not lease.pending]
+
+    def held(self) -> list[Lease]:
+        """Return all leases that the store is owed a word about: for the end of the process."""
+        return [lease for lease in self._leases.values() if lease.is_open]
+
+    def hear(self, answers: Iterable[tuple[Lease, Ask, Granted]], asked_s: float, now_s: float, wall_s: float) -> None:
+        """Take in the store's answers; it is there."""
+        self.is_away = False
+        for lease, ask, granted in answers:
+            lease.hear(granted, ask, asked_s, now_s, int(wall_s // DAY_S))
+            self.holders = max(granted.holders, 1)
+            if granted.level >= 1 or lease.balance > 0:
+                self._starved.pop(lease, None)
+
+    def again(self, leases: Iterable[Lease]) -> None:
+        """Remember leases whose call failed."""
+        self._low.update(dict.fromkeys(leases))
+
+    def retain(self, names: Mapping[str, Collection[str]]) -> None:
+        """Forget limits that the configuration does not name any more. names: of limits, by tenant."""
+        kept = {key: lease for key, lease in self._leases.items() if key[1] in names.get(key[0], ())}
+        gone = self._leases.keys() - kept.keys()
+        for key in gone:
+            lease = self._leases[key]
+            self._low.pop(lease, None)
+            self._starved.pop(lease, None)
+            if self._vaults is not None:
+                self._vaults.pop(key, None)
+        self._leases = kept
+
+    # -- what clients see ------------------------------------------------------------------------------------------
+
+    def standing(self, limits: Sequence[Limit], now_s: float, wall_s: float) -> list[tuple[LimitKind, int, int, float]]:
+        """Return kind, limit, what is left, and seconds until it is whole again, of the tightest limit of each kind."""
+        day = int(wall_s // DAY_S)
+        tightest: dict[LimitKind, tuple[Limit, float]] = {}
+        for limit in limits:
+            lease = self._lease(limit, now_s)
+            left = lease.left(now_s, day) + lease.balance if lease.share is None else lease.share.level
+            left = min(max(left, 0.0), float(limit.amount))
+            known = tightest.get(limit.kind)
+            if known is None or left < known[1]:
+                tightest[limit.kind] = (limit, left)
+        return [
+            (kind, limit.amount, int(left), (limit.amount - left) / limit.per_s if limit.per_s > 0 else DAY_S - wall_s % DAY_S)
+            for kind, (limit, left) in tightest.items()
+        ]
+
+    # -- helpers ---------------------------------------------------------------------------------------------------
+
+    def _lease(self, limit: Limit, now_s: float) -> Lease:
+        key = (limit.tenant, limit.name)
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._leases[key] = Lease(limit, now_s)
+            if len(self._leases) > LEASES_MAX:
+                del self._leases[next(iter(self._leases))]
+        lease.limit = limit
+        return lease
+
+    def _commit(self, draw: Draw, shares: tuple[Lease, ...], now_s: float, day: int) -> None:
+        draw.is_taken, draw.shares = True, shares
+        for lease, units in draw.needs:
+            if lease in shares:
+                lease.take_share(units, now_s)
+            else:
+                lease.take(units, now_s, day)
+                self._note(lease)
+
+    def _note(self, lease: Lease) -> None:
+        if self._vaults is None and lease.is_low:
+            self._low[lease] = None
+
+    def _ask_own(self, short: Iterable[tuple[Lease, int]], now_s: float, day: int) -> None:
+        """Ask the buckets of this process."""
+        assert self._vaults is not None
+        for lease, units in short:
+            key = (lease.limit.tenant, lease.limit.name)
+            vault = self._vaults.get(key)
+            if vault is None:
+                vault = self._vaults[key] = Vault(OWN)
+            ask = lease.ask(now_s, max(units, 1), max(units, 1))
+            lease.hear(vault.answer(ask, OWN, now_s, day), ask, now_s, now_s, day)
+
+    def _take_shares(self, draw: Draw, short: Sequence[tuple[Lease, int]], now_s: float, wall_s: float, day: int) -> Shed | None:
+        """Take what is at hand, and from safe shares where nothing is."""
+        for lease, _ in short:
+            lease.open_share(now_s, day, self.holders)
+        lacking = [n for n in short if not n[0].share_has(n[1])]
+        if lacking:
+            return self._refuse(lacking, now_s, wall_s)
+        self._commit(draw, tuple(lease for lease, _ in short), now_s, day)
         return None
 
-    def settle(self, tenant: str, tokens_delta: int, usd_delta: float) -> None:
-        """Correct what `take` estimated by what was used: used minus taken, of either sign."""
-        use = self._uses.get(tenant)
-        if use is None:
+    def _leave(self, asked: Iterable[tuple[Lease, int]]) -> None:
+        """Let go what was granted for a draw that is refused nevertheless, so that nobody else uses what counts as used."""
+        for lease, units in asked:
+            lease.give_back(min(max(units, 1), lease.balance))
+            if self._vaults is None:
+                self._low[lease] = None
+
+    def _correct(self, draw: Draw, lease: Lease, delta: int) -> None:
+        """Count units more, or fewer, than were taken."""
+        if delta == 0:
             return
-        if use.tokens is not None:
-            use.tokens.level -= tokens_delta
-        use.usd = max(use.usd + usd_delta, 0.0)
+        if lease in draw.shares and lease.share is not None:
+            lease.share.level -= delta
+        else:
+            lease.settle(delta)
+            self._note(lease)
 
-    def retain(self, tenants: Iterable[str]) -> None:
-        """Forget tenants that the configuration does not name any more."""
-        keep = set(tenants)
-        self._uses = {name: use for name, use in self._uses.items() if name in keep}
-
-    def _use(self, tenant: str) -> Use:
-        use = self._uses.get(tenant)
-        if use is None:
-            use = self._uses[tenant] = Use()
-            if len(self._uses) > TENANTS_MAX:
-                del self._uses[next(iter(self._uses))]
-        return use
+    def _refuse(self, short: Sequence[tuple[Lease, int]], now_s: float, wall_s: float) -> Shed:
+        lease, units = max(short, key=lambda n: n[0].wait_s(n[1], now_s, wall_s))
+        wait_s = lease.wait_s(units, now_s, wall_s)
+        if self._vaults is None:
+            self._starved[lease] = (now_s, min(max(wait_s * NEWS_PART, NEWS_S[0]), NEWS_S[1]))
+        limit = lease.limit
+        return Shed(REASONS[limit.kind], f"tenant {limit.tenant} has used up its limit of {limit.said}", wait_s)
 
 
-def until(bucket: Bucket, needed: float, limit: int) -> float:
-    """Return the seconds until a bucket holds `needed`; a limit of 0 never does, which is said as a day."""
-    return (needed - bucket.level) * MINUTE_S / limit if limit > 0 else DAY_S
-
-
-def refusal(reason: Reason, tenant: str, what: str, retry_after_s: float) -> Shed:
-    """Say which limit refused."""
-    return Shed(reason, f"tenant {tenant} has used up its limit of {what}", retry_after_s)
+def units_of(limit: Limit, tokens: int, usd: float) -> int:
+    """Return what a request of so many tokens and dollars takes from a limit; dollars are rounded up to nanodollars."""
+    if limit.kind is LimitKind.REQUESTS:
+        return 1
+    return tokens if limit.kind is LimitKind.TOKENS else ceil(usd * NANO)

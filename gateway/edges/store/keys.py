@@ -73,6 +73,17 @@ class ControlKeys:
     """List, newest first: every override with who and when, as JSON."""
 
 
+class LimitKeys:
+    """Keys of one tenant's hard limits; one group, since one call settles and grants all that a request needs."""
+
+    def __init__(self, tenant: str) -> None:
+        self._prefix = f"sluice:{SCHEMA}:{{limits:{tenant}}}"
+
+    def of(self, name: str) -> tuple[str, str]:
+        """Hash of a limit's state, and sorted set: holder -> until when its lease lasts, microseconds."""
+        return f"{self._prefix}:{name}", f"{self._prefix}:{name}:holders"
+
+
 class FeedbackKeys:
     """Keys of the verdicts; a day is its own key, so that a day expires as a whole."""
 

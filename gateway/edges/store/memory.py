@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.core.tenants.vault import Vault
+from gateway.domain.limit import Ask, Granted
 from gateway.domain.prices import Overrides, Prices
 from gateway.edges.store import overrides, verdicts
 from gateway.edges.store.generations import ALIVE_LEASES, Generations
@@ -44,6 +46,8 @@ class Shared:
     audit: list[str] = field(default_factory=list)
     verdicts: dict[int, dict[str, str]] = field(default_factory=dict)
     secret: str = ""
+    vaults: dict[tuple[str, str], Vault] = field(default_factory=dict)
+    """By tenant and limit, both of the configuration."""
 
 
 class MemoryStore:
@@ -169,6 +173,14 @@ class MemoryStore:
         for old in [n for n in self._shared.verdicts if (n + 1) * DAY_S + verdicts.KEPT_S < wall_s]:
             del self._shared.verdicts[old]
         return is_first and request_id in day
+
+    async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:
+        """Settle and grant limits of one tenant."""
+        now_s, day, said = self._clock.now_s(), int(self._clock.wall_s() // DAY_S), []
+        for ask in asks:
+            vault = self._shared.vaults.setdefault((ask.limit.tenant, ask.limit.name), Vault("memory"))
+            said.append(vault.answer(ask, self._replica, now_s, day))
+        return said
 
     async def close(self) -> None:
         """Flush and let go."""

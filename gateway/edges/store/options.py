@@ -17,7 +17,7 @@ class StoreOptions:
     memory_max: ByteCount = 256 * 1024 * 1024
     """Memory of the embedded server; a full store counts as a store that is away."""
     timeout: Seconds = 0.5
-    """For every background command; no request ever waits for one."""
+    """For every background command; no request waits for one (a limited tenant's may wait 50 ms for a grant)."""
     flush_every: Seconds = 1.0
     """How often counts are written; a killed process loses at most this much."""
     poll_every: Seconds = 1.0

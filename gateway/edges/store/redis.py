@@ -1,6 +1,6 @@
 """The shared store on a Redis or Valkey server: counts exactly once, one fenced writer, prices for everybody.
 
-Every call is one or a few short round trips with a timeout, none is on a request's path, and every trouble is
+Every call is one or a few short round trips with a timeout, none but `grant` is on a request's path, and every trouble is
 `StoreAway` with a reason for humans. While the store is away nothing is lost: the recorder keeps booking, one sealed
 batch waits whose fate is unknown, and the connection is tried again after a short backoff. All keys of a script lie on
 one hash slot; only `keys.py` builds them. What this file rests on: `journal.py` (exactly once), `lua/*.lua` (atomic).
@@ -17,8 +17,9 @@ from typing import Any, cast
 
 from redis.exceptions import ReadOnlyError, RedisError
 
+from gateway.domain.limit import Ask, Granted
 from gateway.domain.prices import Overrides, Prices
-from gateway.edges.store import overrides, verdicts
+from gateway.edges.store import leases, overrides, verdicts
 from gateway.edges.store.client import connect
 from gateway.edges.store.generations import ALIVE_LEASES, CONFIGS_KEPT, Generations
 from gateway.edges.store.health import StoreHealth
@@ -30,7 +31,7 @@ from gateway.edges.store.scripts import Script
 from gateway.edges.store.trouble import TROUBLES, address_of, is_refusal, reason_of
 from gateway.ports import Clock, Fleet, Slots, StoreAway
 
-SCRIPTS = ("flush", "changed", "read", "compare", "lead", "resign", "publish", "override", "feedback")
+SCRIPTS = ("flush", "changed", "read", "compare", "lead", "resign", "publish", "override", "feedback", "grant")
 FLEET = "fleet"
 """The group of the counters of fleet and routes."""
 SLOTS_PER_BATCH = 64
@@ -224,6 +225,11 @@ class RedisStore:
         key = FeedbackKeys.day(int(wall_s // DAY_S))
         args = (request_id, verdicts.written(tenant, verdict), verdicts.DAY_VERDICTS_MAX, verdicts.KEPT_S)
         return int(await self._run_script("feedback", (key,), args)) == 1
+
+    async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:
+        """Settle and grant limits of one tenant, in one call."""
+        keys, args = leases.call(asks, self._replica, self._clock)
+        return leases.answers(await self._run_script("grant", keys, args))
 
     async def close(self) -> None:
         """Flush what can be flushed, resign and let go; never raises for the store's sake."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from gateway.domain.limit import Ask, Limit, LimitKind
 from gateway.domain.prices import Price, Prices
 from gateway.edges.clock import SystemClock
 from gateway.edges.store.memory import MemoryStore, Shared
@@ -219,3 +220,14 @@ async def test_closing_flushes_and_gives_the_lease_back(new: New) -> None:
     assert token is not None
     assert await two.lead(30.0) == token + 1
     assert any(totals == {"good": 1} for _, _, totals in await two.slots(0))
+
+
+async def test_two_replicas_share_a_limit(new: New) -> None:
+    (one, _), (two, _) = new("one"), new("two")
+    limit = Limit("acme", "tenant/usd", LimitKind.USD, 1000, 0.0, "little per day (UTC)")
+    (first,) = await one.grant([Ask(limit, 1, 0, 0, 0, "", 100, 100, 50, 1)])
+    assert (first.granted, first.held, first.level, first.holders) == (114, 14, 886.0, 1)
+    (second,) = await two.grant([Ask(limit, 1, 0, 0, 0, "", 887, 887, 0, 1)])
+    assert (second.granted, second.level, second.holders) == (0, 886.0, 2)
+    (third,) = await one.grant([Ask(limit, 2, 110, 100, 0, first.born, 0, 0, 0, 1)])
+    assert (third.granted, third.held, third.level) == (110, 10, 890.0)

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from gateway.domain.limit import Ask, Limit, LimitKind
 from gateway.domain.prices import Prices
 from gateway.edges.store import binary
 from gateway.edges.store.checkup import checkup
@@ -106,6 +107,9 @@ async def test_every_call_of_the_store_works_on_a_cluster_node(replica, node_url
     assert await one.store.memory() == {"m": 1}
     assert len(await one.store.audit()) == 1
     await one.store.feedback("req_1", "acme", {"good": True}, one.clock.wall_s())
+    limits = [Limit("acme", name, LimitKind.TOKENS, 600, 10.0, "") for name in ("tenant/tokens", "model:strong/tokens")]
+    granted = await one.store.grant([Ask(limit, 1, 0, 0, 0, "", 5, 5, 3, 1) for limit in limits])
+    assert [(g.granted, g.held) for g in granted] == [(8, 3)] * 2
     await one.store.resign()
     assert not one.store.health.is_away
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,10 @@ from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
-from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, TrafficClass
+from gateway.core.tenants.limits import Draw
+from gateway.core.tenants.vault import Vault
+from gateway.domain.catalog import Backend, Catalog, Limits, Model, Route, Router, Tariff, Tenant, TrafficClass
+from gateway.domain.decision import Shed
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.event import Form
 from gateway.domain.facts import Endpoint, RequestFacts, Talk
@@ -327,6 +330,75 @@ async def test_without_such_an_slo_nobody_watches():
     world = World(stream(WORD, STOP, DONE))
     await world.answered(stream=True)
     assert world.books.outcomes[0].timelines == () and world.books.outcomes[0].stall_s == 0.0
+
+
+class Desk:
+    """The store's side of limits: grants, refuses, or takes its time."""
+
+    def __init__(self, world: World, refusal: Shed | None = None, waits_s: float = 0.0) -> None:
+        self.world, self.refusal, self.waits_s, self.fetched = world, refusal, waits_s, 0
+        world.state.limits.share_with_others()
+
+    async def fetch(self, draw: Draw) -> Shed | None:
+        self.fetched += 1
+        now_s, wall_s = self.world.clock.now_s(), self.world.clock.wall_s()
+        asks = [lease.ask(now_s, units, units) for lease, units in draw.lacking]
+        heard = [(need[0], a, Vault("v").answer(a, "me", now_s, 0)) for need, a in zip(draw.lacking, asks, strict=True)]
+        if self.refusal is None:
+            self.world.state.limits.hear(heard, now_s, now_s, wall_s)
+            assert self.world.state.limits.take(draw, now_s, wall_s, was_asked=True) is None
+        await asyncio.sleep(self.waits_s)
+        return self.refusal
+
+
+def limited(world: World, **how: Any) -> Desk:
+    """Give the tenant a limit, and its units a desk."""
+    world.catalog = replace(world.catalog, tenants={"t": Tenant("t", (), "standard", Limits(rpm=60))})
+    world.dispatcher = Dispatcher(world.catalog, (), {}, world.state)
+    desk = Desk(world, **how)
+    world.pipeline = Pipeline(world.clock, world.upstream, world.books, world.books, world.books, desk)
+    return desk
+
+
+async def test_a_limited_tenants_request_fetches_its_unit_and_is_told_how_the_limit_stands():
+    theirs = ("x-ratelimit-remaining-requests", "999")
+    world = World(Script(headers=(("content-type", "application/json"), theirs)))
+    desk = limited(world)
+    client = await world.answered()
+    assert (client.status, desk.fetched) == (200, 1) and world.is_clean()
+    told = {name: text for name, text in client.headers.items() if name.startswith("x-ratelimit")}
+    reset = told.pop("x-ratelimit-reset-requests")
+    assert told == {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
+    assert reset == "1s" or (reset.endswith("ms") and int(reset[:-2]) > 900)
+
+
+async def test_nobody_else_fetches_anything_or_loses_a_backends_own_limits():
+    world = World(Script(headers=(("content-type", "application/json"), ("x-ratelimit-remaining-requests", "999"))))
+    desk = Desk(world)
+    world.pipeline = Pipeline(world.clock, world.upstream, world.books, world.books, world.books, desk)
+    client = await world.answered()
+    assert desk.fetched == 0 and client.headers["x-ratelimit-remaining-requests"] == "999"
+
+
+async def test_what_the_store_refuses_is_told_counted_once_and_sent_nowhere():
+    world = World(Script())
+    limited(world, refusal=Shed(Reason.LIMIT_REQUESTS, "used up", 7.0))
+    client = await world.answered()
+    assert (client.status, client.error, client.headers["retry-after"]) == (429, "limit_requests", "7")
+    assert "x-ratelimit-limit-requests" in client.headers and not world.upstream.calls
+    assert [o.reason for o in world.books.outcomes] == [Reason.LIMIT_REQUESTS] and world.is_clean()
+
+
+async def test_a_client_that_leaves_while_units_are_fetched_is_counted_as_gone():
+    world = World(Script())
+    limited(world, waits_s=5.0)
+    client = Client()
+    asking = asyncio.ensure_future(world.ask(client))
+    await asyncio.sleep(0.01)
+    client.is_gone = True
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert [o.reason for o in world.books.outcomes] == [Reason.CLIENT_CANCELLED] and world.is_clean()
 
 
 async def test_the_books_are_closed_before_a_whole_answer_is_written():

@@ -444,6 +444,21 @@ async def test_probes_open_and_reopen_breakers_and_one_that_fails_hinders_no_oth
     assert a.state.placement.account("s1", "strong").breaker.state.value == "half_open"
 
 
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+async def test_units_of_limits_are_fetched_before_requests_need_them(pair: tuple[Replica, Replica]) -> None:
+    class Leases:
+        rounds = 0
+
+        async def refill(self) -> None:
+            self.rounds += 1
+
+    leases = Leases()
+    await pair[0].upkeep.refill(leases)
+    assert leases.rounds == 1
+
+
 # -- duties ------------------------------------------------------------------------------------------------------------
 
 

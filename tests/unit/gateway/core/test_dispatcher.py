@@ -20,6 +20,7 @@ from gateway.core.placement.breaker import BreakerState
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.record import RECORD_FIELDS, as_line, is_same, redecide
 from gateway.core.state import State
+from gateway.core.tenants.vault import Vault
 from gateway.domain.catalog import Backend, Catalog, Limits, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.decision import Shed
 from gateway.domain.errors import Reason
@@ -602,6 +603,86 @@ def test_a_request_that_is_shed_after_all_has_used_nothing_up() -> None:
     for _ in range(2):
         shed = d.decide(replace(to_weak(hasty, tokens=9000), tenant="small"), None, 0.0)
         assert isinstance(shed, Shed) and shed.reason is Reason.SHED_DEADLINE
+
+
+def limited(**more: Any) -> Dispatcher:
+    tenant = Tenant("acme", (), "standard", **more)
+    return dispatcher(catalog=replace(CATALOG, tenants={**CATALOG.tenants, "acme": tenant}))
+
+
+def test_an_unlimited_tenant_takes_from_nothing() -> None:
+    d = dispatcher()
+    assert placed(d).draw is None and not d.is_limited(asked()) and d.is_limited(asked(tenant="small"))
+
+
+def test_a_key_has_limits_of_its_own_within_the_tenants() -> None:
+    key = "ab" * 32
+    d = limited(key_limits={key: Limits(rpm=1)})
+    placed(d, facts=asked(key=key))
+    shed = d.decide(asked(key=key), HELPS, 0.0)
+    assert isinstance(shed, Shed) and shed.message == "tenant acme has used up its limit of 1 requests per minute for this key"
+    placed(d, facts=asked())
+
+
+def test_where_a_models_limit_is_used_up_the_next_best_model_answers_and_a_call_for_it_by_name_is_refused() -> None:
+    d = limited(model_limits={"strong": Limits(rpm=1)})
+    assert where(placed(d)) == "strong@s1"
+    ticket = placed(d)
+    assert where(ticket) == "weak@w" and ticket.choice is not None and ticket.choice.model == "strong"
+    assert ticket.placed is not None and ticket.placed.choice.reason == "fallback"
+    shed = d.decide(asked(candidates=(STRONG,), route="strong"), None, 0.0)
+    assert isinstance(shed, Shed) and "for model strong" in shed.message
+    d.ended(ticket, served(ticket), 1.0)
+
+
+def test_a_fallback_takes_from_the_other_models_limit_or_does_not_go_there() -> None:
+    d = limited(model_limits={"weak": Limits(rpm=1)})
+    for at_s, expected in ((0.0, "weak@w"), (2.0, None)):
+        ticket = placed(d, at_s=at_s)
+        for _ in range(2):
+            assert where(ticket).startswith("strong@")
+            d.sent(ticket, at_s)
+            again = d.failed(ticket, Reason.UPSTREAM_RATE_LIMITED, at_s, 1.0)
+        assert (where(ticket) if again is not None and not again.is_retry else None) == expected
+        d.ended(ticket, Outcome(Reason.UPSTREAM_RATE_LIMITED, None), at_s)
+
+
+def shared(d: Dispatcher) -> Dispatcher:
+    d.state.limits.share_with_others()
+    return d
+
+
+def test_a_request_whose_units_are_not_at_hand_waits_for_the_store_and_goes_on_where_it_was() -> None:
+    d = shared(dispatcher())
+    ticket = d.decide(asked(tenant="small"), HELPS, 0.0)
+    assert isinstance(ticket, Ticket) and ticket.lacks and ticket.placed is None and ticket.draw is not None
+    vaults = {lease: Vault("v") for lease, _ in ticket.draw.lacking}
+    asks = [lease.ask(0.0, units, units) for lease, units in ticket.draw.lacking]
+    heard = [(lease, a, vaults[lease].answer(a, "me", 0.0, 0)) for lease, a in zip(vaults, asks, strict=True)]
+    d.state.limits.hear(heard, 0.0, 0.0, 0.0)
+    assert d.state.limits.take(ticket.draw, 0.0, 0.0, was_asked=True) is None
+    assert d.drawn(ticket, None, 0.0) is ticket and where(ticket) == "strong@s1" and not ticket.lacks
+    d.sent(ticket, 0.0)
+    d.ended(ticket, served(ticket), 1.0)
+    assert is_idle(d.state)
+
+
+def test_a_request_that_the_store_refuses_is_refused_and_nothing_is_taken() -> None:
+    d = shared(dispatcher())
+    ticket = d.decide(asked(tenant="small"), HELPS, 0.0)
+    assert isinstance(ticket, Ticket) and ticket.lacks
+    shed = Shed(Reason.LIMIT_REQUESTS, "no", 1.0)
+    assert d.drawn(ticket, shed, 0.0) is shed
+    d.ended(ticket, Outcome(Reason.LIMIT_REQUESTS, None), 0.0)
+    assert is_idle(d.state) and all(lease.used == 0 for lease in d.state.limits._leases.values())
+
+
+def test_how_limits_stand_is_told_of_the_model_that_answers() -> None:
+    d = limited(limits=Limits(rpm=60), model_limits={"strong": Limits(rpm=6), "weak": Limits(rpm=3)})
+    ticket = placed(d)
+    ((_, limit, left, whole_s),) = d.standing(ticket.facts, ticket, 0.0, 0.0)
+    assert (limit, left, whole_s) == (6, 5, pytest.approx(10.0))
+    assert d.standing(asked(candidates=(WEAK,)), None, 0.0, 0.0)[0][1:3] == (3, 3)
 
 
 # -- queue -------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 import pytest
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.wire.headers import DebugTrace, Trace, forwarded, is_broken, own, returned
+from gateway.domain.limit import LimitKind
+from gateway.wire.headers import DebugTrace, Trace, forwarded, is_broken, own, rate_limits, returned, without_rate_limits
 
 
 def test_what_the_client_sends_goes_on_in_its_order_and_spelling():
@@ -124,3 +125,36 @@ def test_no_value_of_ours_can_break_a_line(text: str, sent: str):
 
 def test_an_endless_request_id_of_a_client_is_cut():
     assert len(dict(own(Trace("id", None, "r", 0, 0.0, "x" * 100_000)))["x-client-request-id"]) == 256
+
+
+def test_limits_are_told_as_openai_tells_them_and_dollars_are_not():
+    standing = [(LimitKind.REQUESTS, 60, 59, 1.0), (LimitKind.TOKENS, 150_000, 149_984, 0.0064), (LimitKind.USD, 10**9, 5, 9.0)]
+    assert rate_limits(standing) == [
+        ("x-ratelimit-limit-requests", "60"),
+        ("x-ratelimit-remaining-requests", "59"),
+        ("x-ratelimit-reset-requests", "1s"),
+        ("x-ratelimit-limit-tokens", "150000"),
+        ("x-ratelimit-remaining-tokens", "149984"),
+        ("x-ratelimit-reset-tokens", "7ms"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, "0ms"),
+        (0.999, "999ms"),
+        (7.66, "7.66s"),
+        (59.9999, "1m0s"),
+        (360.0, "6m0s"),
+        (61.5, "1m1.5s"),
+        (3600.0, "1h0m0s"),
+        (-1.0, "0ms"),
+    ],
+)
+def test_durations_are_written_with_their_units(seconds: float, told: str):
+    assert rate_limits([(LimitKind.REQUESTS, 1, 0, seconds)])[2][1] == told
+
+
+def test_of_a_backends_own_limits_nothing_is_left_where_ours_are_told():
+    assert without_rate_limits([("X-RateLimit-Limit-Requests", "9"), ("retry-after", "1")]) == [("retry-after", "1")]

@@ -10,7 +10,7 @@ NAMES = sorted(p.stem for p in FOLDER.glob("*.lua"))
 
 
 def test_every_script_is_known() -> None:
-    assert NAMES == ["changed", "check", "compare", "feedback", "flush", "lead", "override", "publish", "read", "resign"]
+    assert NAMES == ["changed", "check", "compare", "feedback", "flush", "grant", "lead", "override", "publish", "read", "resign"]
 
 
 @pytest.mark.parametrize("name", NAMES)
