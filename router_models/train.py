@@ -24,6 +24,7 @@ from router_models.routers.logistic import LogisticRouter
 from router_models.routers.registry import FITTERS
 from router_models.split import FOLDS, fold, stem_key
 from router_models.table import ScoreTable
+from router_models.threads import one_thread
 
 GOLDEN_PROMPTS = (
     "",
@@ -56,6 +57,7 @@ class Trained:
     """Qualities of the training rows by models that did not see them, shape (rows, models)."""
 
 
+@one_thread()
 def train(
     recipe: Recipe, data: ScoreTable, sources: Sequence[Source], say: Callable[[str], None], embedders: Embedders | None = None
 ) -> Trained:
@@ -89,6 +91,7 @@ def train(
     return Trained(router, _card(recipe, data, router, held_out, sources), held_out)
 
 
+@one_thread()
 def adapt(artifact: Artifact, labels: ScoreTable, sources: Sequence[Source], say: Callable[[str], None]) -> Trained:
     """Adapt a trained artifact to other traffic with a few hundred labelled prompts of it (`LogisticRouter.adapted`).
 

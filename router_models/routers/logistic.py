@@ -25,6 +25,7 @@ from router_models.features import SURFACE, FeatureSpec, Featurizer
 from router_models.novelty import Novelty, fit_novelty
 from router_models.routers.base import Arrays, CalibratedRouter, Floats, Rows, check_options, stored_calibration
 from router_models.table import ScoreTable
+from router_models.threads import one_thread
 
 LENGTH_RANGE = (0.0, 30.0)
 """log(1 + characters) of the empty prompt and of one no machine could hold."""
@@ -282,6 +283,7 @@ class LogisticFitter:
         if data.chats is not None and any(chat != ALONE for chat in data.chats):
             self.facts = np.array([facts(chat, prompt) for chat, prompt in zip(data.chats, data.prompts)])
 
+    @one_thread()
     def fit(self, rows: Rows) -> LogisticFit:
         """Fit every head on `rows`."""
         from router_models.design import idf
