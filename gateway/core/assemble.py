@@ -57,8 +57,11 @@ def assemble(
     Args:
         predictions: per route with at least two models.
         cards: replaces the cards that follow from `predictions` and recent traffic (a replayed world brings its own).
+    Raises: ValueError for SLOs without meaning, or a priority that names none.
     """
     slos = build(specs)
+    if unknown := [name for name in pricing.priority if name not in {s.spec.name for s in slos}]:
+        raise ValueError(f"priority names no SLO: {', '.join(unknown)}")
     gains = {name: p.gain for name, p in predictions.items()}
     dispatcher = Dispatcher(catalog, slos, gains, state, mode, retry_share, attempts_max)
     law = LAWS[pricing.law](pricing.law_options)

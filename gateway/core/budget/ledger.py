@@ -149,7 +149,7 @@ class Ledger:
             starts_s, ends_s = slo.bounds(wall_s)
             is_rolling = slo.spec.period is None
             # A late verdict belongs to the period of its request, which only the slots tell.
-            is_stale = (is_rolling or slo.evidence_field is not None) and wall_s - account.summed_s >= ROLL_EVERY_S
+            is_stale = (is_rolling or slo.evidence_field is not None) and not 0 <= wall_s - account.summed_s < ROLL_EVERY_S
             has_begun = not is_rolling and starts_s != account.starts_s
             if is_first or is_stale or has_begun:
                 self._sum(slo, account, counts, starts_s, ends_s, wall_s)

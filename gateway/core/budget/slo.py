@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -100,7 +101,11 @@ class Slo:
 
     @classmethod
     def of(cls, spec: SloSpec) -> "Slo":
-        """Build the indicator and derive the counters' names from the identity."""
+        """Build the indicator and derive the counters' names from the identity.
+
+        Raises: ValueError for what has no meaning. The config edge says so earlier, and where; this is for everybody else.
+        """
+        _check(spec)
         definition = json.dumps([spec.name, spec.kind, spec.route, _counting(spec)], sort_keys=True, default=str)
         identity = sha256(definition.encode()).hexdigest()[:10]
         valid_field, bad_field = f"s.{identity}.n", f"s.{identity}.x"
@@ -145,5 +150,23 @@ def _counting(spec: SloSpec) -> dict[str, Any]:
 
 
 def build(specs: Sequence[SloSpec]) -> tuple[Slo, ...]:
-    """Build all SLOs, in the operator's order."""
+    """Build all SLOs, in the operator's order.
+
+    Raises: ValueError for one without meaning, or two of one name, which prices could not tell apart.
+    """
+    names = [s.name for s in specs]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise ValueError(f"two SLOs are called {', '.join(twice)}")
     return tuple(Slo.of(s) for s in specs)
+
+
+def _check(spec: SloSpec) -> None:
+    if spec.kind == "cost":
+        if not (isfinite(spec.options.usd) and spec.options.usd > 0):
+            raise ValueError(f"SLO {spec.name}: a budget of {spec.options.usd:g} dollars is none")
+    elif spec.objective is None or not 0 < spec.objective < 1:
+        raise ValueError(f"SLO {spec.name}: the objective must be between 0 and 1, not {spec.objective}")
+    if spec.window_s is not None and spec.period is not None:
+        raise ValueError(f"SLO {spec.name}: either a rolling window or a period")
+    if spec.window_s is not None and not (isfinite(spec.window_s) and spec.window_s > 0):
+        raise ValueError(f"SLO {spec.name}: a window of {spec.window_s:g} s has no length")

@@ -81,3 +81,17 @@ def test_dispatcher_and_governor_meet_in_prices_and_counts() -> None:
 def test_a_route_without_tenants_has_a_mean_value_of_one() -> None:
     core = assemble(replace(CATALOG, tenants={}), [SPEND], SHADOW, PREDICTIONS, State(), "enforce", "abc", 4.5)
     assert core.governor.tick(core.dispatcher.state.counts, {}, 0.0, WELL).prices.mean_value == 1.0
+
+
+def test_what_has_no_meaning_is_refused_before_it_decides_anything() -> None:
+    def made(specs: list[SloSpec], priority: tuple[str, ...]) -> None:
+        pricing = PricingOptions("shadow_price", ShadowPriceLaw.Options(), priority)
+        assemble(CATALOG, specs, pricing, PREDICTIONS, State(), "enforce", "abc", 4.5)
+
+    with pytest.raises(ValueError, match="priority names no SLO: spent"):
+        made([SPEND], ("spent",))
+    with pytest.raises(ValueError, match="called spend"):
+        made([SPEND, SPEND], ("spend",))
+    with pytest.raises(ValueError, match="dollars"):
+        made([replace(SPEND, options=Cost.Options(-1.0))], ("spend",))
+    made([SPEND], ())  # What priority leaves out comes last.

@@ -305,3 +305,46 @@ def test_memory_of_another_build_is_read_as_far_as_it_is_known() -> None:
     other = Day(governor(), T + 5.0)
     other.governor.recall(memory)
     assert other.tick().prices.version == 2
+
+
+# -- budgets that say nothing --------------------------------------------------------------------------------------------
+
+
+def test_without_events_no_price_of_a_ratio_moves_and_nothing_is_claimed() -> None:
+    day = Day(governor())
+    prices = [value(day.tick(), "availability") for _ in range(50)]
+    shown = next(b for b in day.tick().board["budgets"] if b["slo"] == "availability")
+    assert set(prices) == {0.0} and set(shown["burn"].values()) == {None}
+    assert (shown["alert"], shown["projected"], shown["exhausts_wall_s"], shown["is_exhausted"]) == (None, None, None, False)
+
+
+def test_a_window_shorter_than_the_tick_is_judged_by_what_is_in_it() -> None:
+    tiny = SloSpec("tiny", "availability", Availability.Options(), 0.9, 1.0)
+    day = Day(governor(tiny, priority=("tiny",)))
+    published = None
+    for _ in range(20):
+        published = day.tick(day.fresh(50, FAIR))
+    assert published is not None and [j.slo.spec.name for j in published.judgements] == ["tiny"]
+
+
+def test_a_writer_that_slept_for_three_hours_moves_its_prices_by_one_step() -> None:
+    """What came meanwhile is counted once; no price leaps for the time that nobody watched."""
+    day = Day(governor())
+    for _ in range(30):
+        before = day.tick(day.fresh(50, FAIR))
+    after = day.tick(day.fresh(108_000, 2 * FAIR), dt_s=3 * 3600.0)
+    spend = next(j for j in after.judgements if j.slo.spec.name == "spend")
+    assert spend.bad == pytest.approx(30 * 50 * FAIR + 108_000 * 2 * FAIR, rel=1e-6)
+    # The threshold rises, as a smaller allowance is left for the rest of the day; the price of an allowance hardly does.
+    assert value(after, "spend") == pytest.approx(value(before, "spend"), rel=0.1)
+    assert after.prices.alpha_ref["auto"] > before.prices.alpha_ref["auto"]
+
+
+def test_a_clock_that_jumps_forward_and_back_leaves_prices_finite_and_in_place() -> None:
+    day = Day(governor())
+    for _ in range(30):
+        before = day.tick(day.fresh(50, FAIR))
+    for dt_s in (400 * DAY_S, -400 * DAY_S, -3600.0, 3600.0):
+        after = day.tick(day.fresh(50, FAIR), dt_s=dt_s)
+        assert all(0.0 <= p.value < 100.0 and p.allowance > 0.0 for p in after.prices.prices)
+    assert abs(after.prices.alpha_ref["auto"] - before.prices.alpha_ref["auto"]) < 0.1

@@ -368,3 +368,57 @@ def test_predictions_are_summed_beside_verdicts_and_age_out_like_them() -> None:
     assert (j.scored, j.predicted, j.fresh_scored, j.fresh_predicted) == (210, 83, 10, 3)
     books.take(T + 26 * DAY_S, {}, is_first=True)  # In a quarter of the window day 0 will have left it.
     assert books.judge(T + 26 * DAY_S).predicted == pytest.approx(33)
+
+
+# -- clocks and calendars ----------------------------------------------------------------------------------------------
+
+
+def test_a_month_of_745_hours_is_summed_to_its_last_hour() -> None:
+    month = Period("month", timezone="Europe/Berlin")
+    start, end = month.bounds(T)  # October: 31 days, and clocks go back.
+    assert end - start == 745 * 3600
+    books = Books(spend(usd=100.0, forecast=None, period=month))
+    for hour in range(745):
+        books.counts.add(dollars(0.1, 10).items(), start + 3600 * hour + 1800)
+    books.ledger.take({}, books.counts, end - 1, is_first=True)
+    j = books.judge(end - 1, rate=10 / 3600)
+    assert (j.bad, j.valid, j.ends_s, j.length_s) == (pytest.approx(74.5), 7450, end, 745 * 3600)
+    assert j.elapsed == pytest.approx(1.0, abs=1e-5) and j.remaining == pytest.approx(0.255)
+    books.ledger.take({}, books.counts, end + 1, is_first=False)
+    assert books.judge(end + 1).bad == 0.0
+
+
+def test_a_clock_that_jumps_finds_the_period_and_window_of_where_it_landed() -> None:
+    day, week = spend(), availability(period=None, window_s=7 * DAY_S)
+    books = Books(day, week)
+    books.counts.add([*dollars(30.0, 300).items(), (week.valid_field, 300), (week.bad_field, 3)], T - DAY_S / 2)
+    books.counts.add([*dollars(10.0, 100).items(), (week.valid_field, 100), (week.bad_field, 1)], T + 3600)
+    books.ledger.take({}, books.counts, T + 7200, is_first=True)
+    assert [j.bad for j in books.ledger.judge(T + 7200, 0.1, 0.0)] == [10.0, 4]
+    books.ledger.take({}, books.counts, T - 3600, is_first=False)  # Set back over midnight: that day's account again.
+    assert books.ledger.judge(T - 3600, 0.1, 0.0)[0].bad == 30.0
+    books.ledger.take({}, books.counts, T + 400 * DAY_S, is_first=False)
+    assert [(j.bad, j.valid) for j in books.ledger.judge(T + 400 * DAY_S, 0.1, 0.0)] == [(0.0, 0), (0, 0)]
+    books.ledger.take({}, books.counts, T + 7200, is_first=False)
+    assert [j.bad for j in books.ledger.judge(T + 7200, 0.1, 0.0)] == [10.0, 4]
+
+
+def test_a_writer_that_was_suspended_for_hours_counts_everything_once() -> None:
+    books = Books(spend(), availability(period=None))
+    books.take(T, {}, is_first=True)
+    books.take(T + 3 * 3600, dollars(40.0, 4000) | {books.slos[1].valid_field: 4000, books.slos[1].bad_field: 9})
+    cost, ratio = books.ledger.judge(T + 3 * 3600, 0.4, 0.0)
+    assert (cost.bad, cost.valid, ratio.bad, ratio.valid) == (40.0, 4000, 9, 4000)
+
+
+def test_what_is_spent_beyond_the_budget_stays_finite_and_says_so() -> None:
+    books = Books(spend())
+    books.take(T, {}, is_first=True)
+    books.take(T + 100, dollars(1e9, 10))
+    j = books.judge(T + 100)
+    assert (
+        j.is_exhausted
+        and j.remaining == pytest.approx(1 - 1e7)
+        and j.allowance == pytest.approx(FLOOR * j.fair)
+        and j.projected is not None
+    )

@@ -202,3 +202,33 @@ def test_a_week_is_seven_days_of_its_zone() -> None:
 def test_limits_by_length_are_another_definition() -> None:
     binned = Slo.of(SloSpec("first-token", "ttft", Ttft.Options(1.0, (Bin(2000, 0.5),)), 0.95, window_s=28 * DAY_S))
     assert binned.id != ttft().id
+
+
+# -- what has no meaning -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", [None, 0.0, 1.0, -0.1, 1.5, float("nan")])
+def test_an_objective_lies_between_nothing_and_everything(objective: float | None) -> None:
+    with pytest.raises(ValueError, match="objective"):
+        Slo.of(SloSpec("a", "availability", Availability.Options(), objective, DAY_S))
+
+
+@pytest.mark.parametrize("usd", [0.0, -5.0, float("nan"), float("inf")])
+def test_a_budget_is_some_dollars(usd: float) -> None:
+    with pytest.raises(ValueError, match="dollars"):
+        Slo.of(SloSpec("a", "cost", Cost.Options(usd), period=Period("day")))
+
+
+def test_a_stretch_of_time_is_one_of_two_kinds_and_has_a_length() -> None:
+    with pytest.raises(ValueError, match="either"):
+        Slo.of(SloSpec("a", "availability", Availability.Options(), 0.9, DAY_S, Period("day")))
+    for window_s in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="length"):
+            Slo.of(SloSpec("a", "availability", Availability.Options(), 0.9, window_s))
+
+
+def test_two_of_one_name_could_not_be_told_apart() -> None:
+    one = SloSpec("a", "availability", Availability.Options(), 0.9, DAY_S)
+    with pytest.raises(ValueError, match="called a"):
+        build([one, SloSpec("a", "ttft", Ttft.Options(1.0), 0.9, DAY_S)])
+    assert [s.spec.name for s in build([one])] == ["a"]
