@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _scenario_options(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     parser.add_argument("scenario", type=Path, nargs=nargs, metavar="SCENARIO", help="a YAML file; load/scenarios has some")
-    parser.add_argument("--law", help="instead of the configuration's: static (calibrated on the forecast), shadow_price")
+    parser.add_argument("--law", help="instead of the configuration's: static and step (calibrated on the forecast), pid, shadow_price")
     parser.add_argument("--router", help="instead of the configuration's: builtin, constant or an artifact's folder")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: out/SCENARIO-VERB-LAW)")
 

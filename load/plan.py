@@ -17,7 +17,7 @@ from gateway.core.pricing.threshold import Gain
 from gateway.edges.scoring.scorer import Scored, Scoring
 from load.arrivals import Arrival
 from load.prompts import DATA_VARIABLE, Prompt, open_prompts
-from load.scenario import Addresses, Scenario, ScenarioError, budget_usd, gateway_yaml, tariffs_of
+from load.scenario import CALIBRATED, Addresses, Scenario, ScenarioError, budget_usd, gateway_yaml, tariffs_of
 
 NOWHERE = Addresses()
 NOBODY = "nobody-listens"
@@ -48,7 +48,7 @@ class Plan:
 
         Raises: ScenarioError, gateway.config.errors.ConfigErrors, router_models' ArtifactError.
         """
-        threshold = self.calibrated() if self.scenario.law == "static" else None
+        threshold = self.calibrated() if self.scenario.law in CALIBRATED else None
         return gateway_yaml(self.scenario, self.traffic, where, started_wall_s, admin_token or NOBODY, threshold, lead_s, tail_s)
 
     def notes(self) -> dict[str, Any]:

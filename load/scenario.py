@@ -20,6 +20,8 @@ from load.arrivals import Arrival, bursts, poisson, trace
 from load.engine import PRESETS
 from load.faults import Fault, FaultError
 
+CALIBRATED = ("static", "step")
+"""Laws with a threshold of their own, which a scenario does not have to name."""
 KEY = "sk-load-{}"
 """Key of the tenant that sends one class's traffic; these tenants exist only in the scenario's own configuration."""
 
@@ -58,7 +60,7 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     budget: Budget | None = None
     law: str | None = None
-    """Instead of the configuration's law; `static` is calibrated on the forecast."""
+    """Instead of the configuration's law; `static` and `step` are calibrated on the forecast."""
     router: str | None = None
     """Router artifact instead of the configuration's: builtin, constant, or a folder."""
 
@@ -160,7 +162,7 @@ def gateway_yaml(
 
     Args:
         started_wall_s: the budget's period starts here and is as long as `lead_s`, the scenario and `tail_s` together.
-        threshold: of the `static` law, when the scenario asks for it.
+        threshold: of the `static` or `step` law, when the scenario asks for it.
         lead_s: from the period's start to the scenario's: what a real gateway needs to come up.
         tail_s: from the scenario's end to the period's, for runs whose account is read when all is over.
     Raises: ScenarioError when scenario and configuration do not fit.
@@ -192,7 +194,7 @@ def gateway_yaml(
         spend["sli"] = {"kind": "cost", "usd": usd, "forecast_requests": len(traffic) * scenario.budget.forecast_factor}
         spend["period"], spend["anchor"] = f"{scenario.duration_s + lead_s + tail_s:.3f}s", _iso(started_wall_s)
     if scenario.law is not None:
-        data["pricing"]["law"] = {"kind": "static", "threshold": threshold} if scenario.law == "static" else scenario.law
+        data["pricing"]["law"] = {"kind": scenario.law, "threshold": threshold} if scenario.law in CALIBRATED else scenario.law
     return yaml.safe_dump(data, sort_keys=False)
 
 

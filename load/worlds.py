@@ -25,7 +25,6 @@ from gateway.core.budget.slo import Period, SloSpec
 from gateway.core.dispatcher import Ticket
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.laws.registry import LAWS
-from gateway.core.pricing.laws.static import StaticLaw
 from gateway.core.pricing.options import PricingOptions
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
@@ -95,7 +94,8 @@ def core_of(facts: dict[str, Any], law: str) -> Core:
     usd = np.stack([columns["usd_strong_expected"], columns["usd_weak_expected"]], axis=1)
     cards = {ROUTE: Card(MODELS, values, quality, usd)}
     gain = Gain(((0.0, 0.0), (1.0, facts["gain_slope"])))
-    options: Any = StaticLaw.Options(_calibrated(quality, usd, facts)) if law == "static" else LAWS[law].Options()  # type: ignore[attr-defined]
+    kind: Any = LAWS[law]
+    options = kind.Options(_calibrated(quality, usd, facts)) if law in ("static", "step") else kind.Options()
     pricing = PricingOptions(law, options, tuple(facts["priority"]), facts["tick_s"])
     prediction = {ROUTE: Prediction(gain, quality)}
     return assemble(catalog, specs, pricing, prediction, State(), "enforce", "world", facts["telemetry_delay_s"], cards=lambda: cards)

@@ -55,6 +55,27 @@ class Card:
         """Median of what the first model costs more than the last, dollars at list prices."""
         return float(np.median(self.usd[:, 0] - self.usd[:, -1]))
 
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """Row numbers, shape (n,)."""
+        return np.arange(self.value.size)
+
+    @cached_property
+    def draws(self) -> Array:
+        """Evenly spread draws, shape (n,)."""
+        spread: Array = (np.arange(self.value.size, dtype=np.float64) * GOLDEN) % 1.0
+        return spread
+
+    @cached_property
+    def even(self) -> Array:
+        """Draws that split no near-tie, shape (n,)."""
+        return np.full(self.value.size, 0.5)
+
+    @cached_property
+    def _relative_value(self) -> Array:
+        """Class values over their mean, shape (n, 1)."""
+        return (self.value / self.mean_value)[:, None]
+
     def billed(self, factors: Mapping[str, float]) -> Array:
         """Return expected dollars times the learned billed/expected factor, shape (n, m)."""
         scaled: Array = self.usd * np.array([factors.get(m, 1.0) for m in self.models])
@@ -102,13 +123,17 @@ class Card:
             success, late: a_m and late_m, shape (m,).
             u: draws in [0, 1), shape (n,).
         """
-        score = (self.value / self.mean_value)[:, None] * self.quality * success
+        score = self._relative_value * self.quality * success
         if len(self.models) == 1:
             return np.zeros(self.value.size, dtype=np.intp)
         priced = [price * self.risks(kind, success, late, factors) for kind, price in per_unit if price]
         for term in priced:
             score = score - term
-        rows = np.arange(self.value.size)
+        if len(self.models) == 2:  # Nothing to sort.
+            apart = sum((np.abs(t[:, 0] - t[:, 1]) for t in priced), np.zeros(self.value.size))
+            margins = score[:, 0] - score[:, 1] + EDGE * (2 * u - 1) * apart
+            return (margins <= 0).astype(np.intp)
+        rows = self.rows
         top = np.argsort(-score, axis=1, kind="stable")[:, :2]
         better, other = top.min(axis=1), top.max(axis=1)  # In the operator's order: `better` is the stronger model.
         edge = sum((np.abs(t[rows, better] - t[rows, other]) for t in priced), np.zeros(self.value.size))
@@ -116,18 +141,13 @@ class Card:
         chosen: NDArray[np.intp] = np.where(margin > 0, better, other)
         return chosen
 
-    def draws(self) -> Array:
-        """Return evenly spread draws, shape (n,)."""
-        spread: Array = (np.arange(self.value.size, dtype=np.float64) * GOLDEN) % 1.0
-        return spread
-
 
 def mean_usd(cards: Sequence[Card], per_unit: Sequence[tuple[str, float]], factors: Mapping[str, float]) -> float:
     """Return the mean dollars per request that the cards' traffic would cost under prices, healthy backends assumed."""
     total = weight = 0.0
     for card in cards:
         m = len(card.models)
-        chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, card.draws())
-        total += card.weight * float(card.billed(factors)[np.arange(chosen.size), chosen].mean())
+        chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, card.draws)
+        total += card.weight * float(card.billed(factors)[card.rows, chosen].mean())
         weight += card.weight
     return total / weight

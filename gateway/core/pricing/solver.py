@@ -69,6 +69,10 @@ class Solver:
             self.tick.cards, self._per_unit({**self.alone(cost), **instead, cost.slo.spec.name: paid}), self.tick.factors
         ), paid
 
+    def bad(self) -> float:
+        """Return the predicted share of bad answers under the present prices."""
+        return _mean_bad(self.tick.cards, self._per_unit({}), self.tick.factors)
+
     def gain(self, cost: Judgement) -> float:
         """Return -d burn / d lambda of a cost budget at its present price, secant over +-20 %, at least 0.5."""
         name, others = cost.slo.spec.name, self.alone(cost)
@@ -100,7 +104,7 @@ def _mean_bad(cards: Sequence[Card], per_unit: Sequence[tuple[str, float]], fact
     total = weight = 0.0
     for card in cards:
         m = len(card.models)
-        chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, np.full(card.value.size, 0.5))
-        total += card.weight * float((1 - card.quality)[np.arange(chosen.size), chosen].mean())
+        chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, card.even)
+        total += card.weight * float((1 - card.quality)[card.rows, chosen].mean())
         weight += card.weight
     return total / weight

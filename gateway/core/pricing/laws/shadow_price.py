@@ -3,14 +3,11 @@
 Theory. The best use of several budgets under one objective is a Lagrangian: each budget has a price, every request
 takes the model whose value minus priced resources is highest. Prices are found by integrating what is spent too much:
 
-    x, n   sums decayed with W:   W_cost = max(60 s, 600 requests, but at most 1/8 of the period)
-                                  W_d    = max(300 s [quality by predictions: 600 requests; by verdicts: 1800 s], 5/b requests)
-    e_cost = clip((x - n rho)/(n rho), -1, 1)          e_d = clip((x - n A)/max(n A, 5), -1, 1)
     lambda += 0.1/(k L) dt e_cost   in [0, 4 lambda_0]       mu_d += s_d/L dt e_d   in [0, 5]
     L      = telemetry delay + completion + W/2        k = -d burn/d price by secant on the card
 
 An integrator with dead time L is stable below gain pi/2 / L; 0.1/L leaves room for a plant gain known only roughly. The
-error is in counts since log-burn and burn - 1 are biased at low traffic. dt is capped, so a suspended process does not
+errors e are those of `pace.py`, in counts; W is its window. dt is capped, so a suspended process does not
 jump; without settled requests nothing moves (freeze), and after 15 min of silence prices drift to what the cards say. Prices
 start there, too, and a cost budget that is edited in mid-period starts anew. Source and measurements of the constants: `judge/README.md`.
 
@@ -28,22 +25,19 @@ Infeasibility is computed on the card, not observed: twice in a row, 4 min apart
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from math import exp, sqrt
 from typing import Any, ClassVar
 
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement
 from gateway.core.pricing.law import Ruling, Tick
+from gateway.core.pricing.pace import COMPLETION_S, error, window_s
 from gateway.core.pricing.solver import LEAST_PRICE, Solver
 from gateway.core.pricing.spell import Spells
 from gateway.core.pricing.verdicts import factor
 
 GAIN, CAP_COST, CAP_RATIO, CAP_LOST = 0.1, 4.0, 5.0, 2.0
 SPEED = {"availability": 0.5, "ttft": 0.5, "quality": 1.0}
-WINDOW_S = {"availability": 300.0, "ttft": 300.0, "quality": 1800.0}
-COST_REQUESTS, COST_S, EVIDENCE = 600.0, 60.0, 5.0
-COST_PART = 8.0
-"""The cost window is at most this part of the period, or a short period at low traffic would end before its first window."""
 COLD_REQUESTS = 100.0
 """Without a forecast, the price follows the card's solution for this many requests: an integrator has nothing to go by yet."""
 HOT, REACH = 1.02, 0.1
@@ -51,8 +45,6 @@ RESOLVE_S, SURE = 240.0, 1.05
 """Twice in a row within 10 min, the delay that an operator is promised."""
 MARGIN, MARGIN_MAX = 2.5, 0.03
 """Standard errors, and at most this part of the budget."""
-COMPLETION_S = 10.0
-"""Mean time from decision to settled cost that the gain allows for."""
 DT_MAX_S = 15.0
 SILENCE_S = 900.0
 """After so long without a settled request, prices decay towards the cards' solution, with this time constant."""
@@ -126,7 +118,8 @@ class ShadowPriceLaw:
     def remember(self) -> Mapping[str, Any]:
         """Return the memory as plain data."""
         m = self.memory
-        return {name: getattr(m, name) for name in Memory.__dataclass_fields__} | {"spells": asdict(self._spells)}
+        spells = {name: getattr(self._spells, name) for name in Spells.__dataclass_fields__}
+        return {name: getattr(m, name) for name in Memory.__dataclass_fields__} | {"spells": spells}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from another writer's memory."""
@@ -154,12 +147,9 @@ class ShadowPriceLaw:
             affordable = spell
         return replace(j, allowance=min(max(affordable, FLOOR * b), CEILING * b))
 
-    def _window_s(self, j: Judgement, rate: float) -> float:
-        """Averaging time: long enough for the evidence that the budget needs at the present rate."""
-        rate, kind = max(rate, 1e-6), j.slo.spec.kind
-        if kind == "cost" or (kind == "quality" and j.scored > 0):
-            return max(COST_S, min(COST_REQUESTS / rate, j.length_s / COST_PART))
-        return max(WINDOW_S.get(kind, 300.0), EVIDENCE / j.slo.bad_ratio / rate)
+    @staticmethod
+    def _window_s(j: Judgement, rate: float) -> float:
+        return window_s(j, rate, j.slo.spec.kind == "quality" and j.scored > 0)
 
     def _pull(self, tick: Tick, j: Judgement) -> float:
         """Return how much more of this budget the first model takes than the last, in allowances per request."""
@@ -176,12 +166,13 @@ class ShadowPriceLaw:
         for j in tick.judgements:
             name, kind = j.slo.spec.name, j.slo.spec.kind
             fair = m.n[name] * j.allowance
-            error = (m.x[name] - fair) / max(fair, 1e-12 if kind == "cost" else EVIDENCE)
-            error = min(max(error, 0.0 if kind == "cost" and is_passing else -1.0), 1.0)
+            off = error(m.x[name], m.n[name], j)
+            if kind == "cost" and is_passing:
+                off = max(off, 0.0)
             dead_s = tick.telemetry_delay_s + COMPLETION_S + self._window_s(j, tick.rate) / 2
             speed = GAIN / m.plant[name] if name in m.plant and (kind == "cost" or j.scored > 0) else SPEED.get(kind, 0.5)
-            is_held = error > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
-            moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * error)
+            is_held = off > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
+            moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * off)
             m.price[name] = min(max(moved, 0.0), CAP_LOST if kind == "quality" and name in m.infeasible else m.cap[name])
             if m.cold.get(name, 0.0) > 0:
                 m.cold[name] -= j.fresh_valid
@@ -263,7 +254,8 @@ class ShadowPriceLaw:
                 m.plant[j.slo.spec.name] = solver.gain(j)
             elif j.slo.spec.kind == "quality":
                 m.plant[j.slo.spec.name] = solver.quality_gain(j)
-                if costs and _is_lost(j, solver.bad_at(j, costs[0], CAP_RATIO)[0]):
+                # What present prices lead to is enough to rule it out mostly, and costs a fortieth of the search.
+                if costs and _is_lost(j, solver.bad()) and _is_lost(j, solver.bad_at(j, costs[0], CAP_RATIO)[0]):
                     now.append(j.slo.spec.name)
         m.infeasible, m.suspect = [name for name in now if name in m.suspect], now
 

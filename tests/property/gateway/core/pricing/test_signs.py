@@ -173,7 +173,7 @@ def test_a_strong_model_that_fails_more_never_has_a_lower_threshold(priced: floa
 
 def share(per_unit: list[tuple[str, float]], success: float = 1.0, late: float = 0.0, factor: float = 1.0) -> float:
     """Return the strong share of the card."""
-    chosen = CARD.choose(per_unit, np.array([success, 1.0]), np.array([late, 0.0]), {"strong": factor}, CARD.draws())
+    chosen = CARD.choose(per_unit, np.array([success, 1.0]), np.array([late, 0.0]), {"strong": factor}, CARD.draws)
     return float((chosen == 0).mean())
 
 

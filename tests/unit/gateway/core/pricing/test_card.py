@@ -66,7 +66,7 @@ def test_near_ties_are_split_by_share() -> None:
     even = 0.4 / 0.009
     shares = []
     for price in (even / 1.2, even / 1.05, even, even / 0.95, even / 0.8):
-        chosen = card.choose([("cost", price)], HEALTHY, NEVER_LATE, {}, card.draws())
+        chosen = card.choose([("cost", price)], HEALTHY, NEVER_LATE, {}, card.draws)
         shares.append(float((chosen == 0).mean()))
     assert shares[0] == 1.0 and shares[-1] == 0.0
     # gain/priced - 1 = ±0.05 of an edge of ±0.1: three quarters and one quarter.
@@ -94,7 +94,7 @@ def test_the_mean_over_several_routes_is_weighted_by_their_traffic() -> None:
 
 
 def test_draws_are_spread_evenly() -> None:
-    draws = Card(("a",), np.ones(1000), np.ones((1000, 1)), np.ones((1000, 1))).draws()
+    draws = Card(("a",), np.ones(1000), np.ones((1000, 1)), np.ones((1000, 1))).draws
     assert 0 <= draws.min() and draws.max() < 1
     assert np.histogram(draws, 10, (0, 1))[0].tolist() == pytest.approx([100] * 10, abs=2)
 

@@ -15,7 +15,6 @@ from gateway.core.budget.slo import Period, SloSpec, build
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.law import Law, Tick
 from gateway.core.pricing.laws.registry import LAWS
-from gateway.core.pricing.laws.static import StaticLaw
 
 SLOS = build(
     [
@@ -27,8 +26,9 @@ CARD = Card(("strong", "weak"), np.array([1.0, 3.0] * 50), np.tile([0.9, 0.6], (
 
 
 def built(kind: str) -> Law:
-    options: Any = StaticLaw.Options(0.4) if kind == "static" else LAWS[kind].Options()  # type: ignore[attr-defined]
-    return LAWS[kind](options)
+    law: Any = LAWS[kind]
+    made: Law = law(law.Options(0.4) if kind in ("static", "step") else law.Options())
+    return made
 
 
 def ticks(n: int) -> list[Tick]:

@@ -4,7 +4,7 @@ from gateway.core.pricing.laws.registry import LAWS
 
 
 def test_the_laws_that_operators_can_write() -> None:
-    assert {"static", "shadow_price"} <= set(LAWS)
+    assert {"static", "step", "pid", "shadow_price"} <= set(LAWS)
 
 
 def test_keys_are_the_kinds_own_words() -> None:
