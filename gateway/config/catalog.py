@@ -11,7 +11,7 @@ from gateway.config.complete import OPEN_TENANT, backend_name, cheaper_than
 from gateway.config.objectives import CALENDAR, SloSection, parse_time
 from gateway.config.offer import BackendSection, ModelSection, RouterSection, TariffSection
 from gateway.config.quantities import read_duration
-from gateway.config.sections import Sections, TenantSection
+from gateway.config.sections import LimitsSection, Sections, TenantSection
 from gateway.core.budget.slo import Period, SloSpec
 from gateway.core.pricing.options import PricingOptions
 from gateway.domain.catalog import Backend, Catalog, Limits, Model, Right, Route, Router, Secret, Tariff, Tenant, TrafficClass
@@ -100,14 +100,19 @@ def _router(section: RouterSection) -> Router:
 
 
 def _tenant(section: TenantSection) -> Tenant:
-    limits = section.limits
     return Tenant(
         name=str(section.name),
         key_digests=tuple(k.removeprefix("sha256:").lower() for k in section.keys),
         klass=str(section.class_),
-        limits=Limits(limits.rpm, limits.tpm, limits.usd_per_day),
+        limits=_limits(section.limits),
         may=frozenset(Right(word) for word in section.may),
+        key_limits={k.key.removeprefix("sha256:").lower(): _limits(k) for k in section.key_limits},
+        model_limits={str(m.model): _limits(m) for m in section.model_limits},
     )
+
+
+def _limits(section: LimitsSection) -> Limits:
+    return Limits(section.rpm, section.tpm, section.usd_per_day)
 
 
 def _period(section: SloSection) -> Period | None:

@@ -106,6 +106,8 @@ def _references(found: Readable) -> Iterator[Problem]:
             yield from _unknown(found, "routes", slo.for_.route, (*path, "for", "route"), "route")
     for path, tenant in found.tenants:
         yield from _unknown(found, "classes", tenant.class_, (*path, "class"), "class")
+        for i, limits in enumerate(tenant.model_limits):
+            yield from _unknown(found, "models", limits.model, (*path, "model_limits", i, "model"), "model")
 
 
 def _unknown(found: Readable, section: str, name: str, path: Path, what: str) -> Iterator[Problem]:

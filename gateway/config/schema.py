@@ -85,10 +85,13 @@ def model_of(section: type[Any]) -> type[pydantic.BaseModel]:
 
 
 def docstrings(section: type[Any]) -> Mapping[str, str]:
-    """Return the text below each field of a dataclass, read from its source."""
+    """Return the text below each field of a dataclass, its bases' fields included, read from its source."""
+    texts: dict[str, str] = {}
+    for base in section.__bases__:
+        if is_dataclass(base):
+            texts |= docstrings(base)
     tree = ast.parse(dedent(inspect.getsource(section)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    texts: dict[str, str] = {}
     for statement, after in pairwise(body):
         text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(text, str):

@@ -111,15 +111,31 @@ def tenant_of(headers: Mapping[str, str], directory: Directory) -> Tenant:
     Where requests without a key are served, an unknown key is taken for none: SDKs insist on sending one.
     Raises: GatewayError MISSING_KEY, UNKNOWN_KEY.
     """
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    key = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
-    known = directory.find(sha256(key.encode("utf-8", "surrogateescape")).hexdigest()) if key else None
+    key = key_of(headers)
+    known = directory.find(digest_of(key)) if key else None
     tenant = known or directory.find(None)
     if tenant is not None:
         return tenant
     if key:
         raise GatewayError(Reason.UNKNOWN_KEY, "this API key is not known here")
     raise GatewayError(Reason.MISSING_KEY, "no API key; send it as `Authorization: Bearer KEY`")
+
+
+def key_of(headers: Mapping[str, str]) -> str:
+    """Return the client's key, empty if it sent none."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
+
+
+def digest_of(key: str) -> str:
+    """Return the SHA-256 by which a key is known."""
+    return sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def limited_key(tenant: Tenant, headers: Mapping[str, str]) -> str | None:
+    """Return the digest of the client's key where it has limits of its own."""
+    digest = digest_of(key_of(headers)) if tenant.key_limits else None
+    return digest if digest in tenant.key_limits else None
 
 
 def facts_of(
@@ -162,6 +178,7 @@ def facts_of(
         named=named.named,
         prompt_bytes=text_bytes,
         turns=decoded.turns,
+        key=limited_key(tenant, headers),
     )
 
 

@@ -7,7 +7,7 @@ from gateway.config.load import Config
 from gateway.config.references import Expanded
 from gateway.core.budget.slo import Period
 from gateway.core.pricing.laws.static import StaticLaw
-from gateway.domain.catalog import Right, Secret
+from gateway.domain.catalog import Limits, Right, Secret
 from gateway.edges.server.options import AdminOptions
 
 Configure = Callable[..., Config]
@@ -70,3 +70,15 @@ def test_options_of_other_rooms_hold_plain_text() -> None:
     options = plain(AdminOptions(Expanded("127.0.0.1:1", "${A}"), Secret("hunter2")))
     assert type(options.listen) is str
     assert isinstance(options.token, Secret)
+
+
+def test_limits_of_keys_and_models_are_found_by_bare_digest_and_by_name(configure: Configure) -> None:
+    key = f"sha256:{DIGEST.upper()}"
+    more = f"limits: {{rpm: 9}}, key_limits: [{{key: '{key}', tpm: 7}}], model_limits: [{{model: {{MODEL}}, usd_per_day: 0.5}}]"
+    name = next(iter(configure().catalog.models))
+    tenant = configure(f"tenants: [{{name: t, keys: ['{key}'], {more.replace('{MODEL}', name)}}}]\n").catalog.tenants["t"]
+    assert (tenant.limits, tenant.key_limits, tenant.model_limits) == (
+        Limits(rpm=9),
+        {DIGEST: Limits(tpm=7)},
+        {name: Limits(usd_per_day=0.5)},
+    )

@@ -59,6 +59,16 @@ def test_only_this_machine_reaches_loopback() -> None:
         ("admin: {listen: '10.0.0.1:8081'}\n", "admin: anybody who reaches 10.0.0.1 could read it"),
         ("tenants: [{name: t}]\n", "tenants[0].keys: no key"),
         (
+            "tenants: [{name: t, keys: ['" + KEY + "'], model_limits: [{model: stong, rpm: 5}]}]\n",
+            "tenants[0].model_limits[0].model: unknown model 'stong'",
+        ),
+        ("tenants: [{name: t, keys: ['" + KEY + "'], limits: {rpm: 0}}]\n", "tenants[0].limits.rpm: 0 is less than 1"),
+        ("tenants: [{name: t, keys: ['" + KEY + "'], limits: {rpm: -5}}]\n", "tenants[0].limits.rpm: -5 is less than 1"),
+        (
+            "tenants: [{name: t, keys: ['" + KEY + "'], key_limits: [{rpm: 5}]}]\n",
+            "tenants[0].key_limits[0].key: a required key is missing",
+        ),
+        (
             "tenants: [{name: t, keys: ['" + KEY + "', '" + KEY.upper().replace("SHA", "sha") + "']}]\n",
             "tenants[0].keys[1]: this key belongs to this tenant already",
         ),

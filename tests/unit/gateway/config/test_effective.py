@@ -24,6 +24,8 @@ def test_every_default_is_written_out(configure: Configure) -> None:
         "keys": [],
         "class": "standard",
         "limits": {"rpm": None, "tpm": None, "usd_per_day": None},
+        "key_limits": [],
+        "model_limits": [],
         "may": [],
     }
 

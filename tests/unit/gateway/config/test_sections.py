@@ -4,7 +4,17 @@ from dataclasses import fields
 
 from gateway.config.fields import yaml_name
 from gateway.config.schema import docstrings
-from gateway.config.sections import DEFAULT_CLASS, ClassSection, Sections, TenantSection
+from gateway.config.sections import (
+    DEFAULT_CLASS,
+    UNITS_MAX,
+    USD_MAX,
+    ClassSection,
+    KeyLimitsSection,
+    LimitsSection,
+    ModelLimitsSection,
+    Sections,
+    TenantSection,
+)
 
 
 def test_keys_are_kept_as_digests_and_a_plain_key_is_not_repeated() -> None:
@@ -15,6 +25,27 @@ def test_keys_are_kept_as_digests_and_a_plain_key_is_not_repeated() -> None:
 
 def test_a_tenants_keys_do_not_show_in_its_repr() -> None:
     assert "abc" not in repr(TenantSection("t", ("sha256:abc",)))
+
+
+def test_limits_of_keys_and_models_are_some_of_their_own_and_each_stands_once() -> None:
+    key, other = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+    tenant = TenantSection(
+        "t",
+        (key,),
+        limits=LimitsSection(rpm=UNITS_MAX + 1, usd_per_day=USD_MAX + 0.5),
+        key_limits=(KeyLimitsSection(rpm=5, key=key), KeyLimitsSection(tpm=UNITS_MAX + 1, key=other), KeyLimitsSection(rpm=6, key=key)),
+        model_limits=(ModelLimitsSection(model="strong"), ModelLimitsSection(rpm=1, model="strong")),
+    )
+    assert [p.path for p in tenant.problems()] == [
+        ("limits", "rpm"),
+        ("limits", "usd_per_day"),
+        ("key_limits", 1, "tpm"),
+        ("key_limits", 2, "key"),
+        ("model_limits", 0),
+        ("model_limits", 1, "model"),
+        ("key_limits", 1, "key"),
+    ]
+    assert list(TenantSection("t", (key,), limits=LimitsSection(UNITS_MAX, UNITS_MAX, USD_MAX)).problems()) == []
 
 
 def test_a_class_is_worth_something() -> None:

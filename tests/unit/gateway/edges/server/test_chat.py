@@ -10,11 +10,11 @@ from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
 from gateway.core.tenants.directory import Directory
-from gateway.domain.catalog import Catalog, Model, Right, Route, Router, Tariff, Tenant, TrafficClass
+from gateway.domain.catalog import Catalog, Limits, Model, Right, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint
 from gateway.edges.chance import SystemChance
-from gateway.edges.server.chat import ID_CHARS_MAX, client_request_id, facts_of, tenant_of
+from gateway.edges.server.chat import ID_CHARS_MAX, client_request_id, facts_of, limited_key, tenant_of
 from gateway.wire.request import decode
 
 
@@ -123,3 +123,12 @@ def test_an_id_is_sealed_where_verdicts_on_its_answer_count():
     made = facts_of(decode(Endpoint.CHAT, CHAT % (b"auto", b"hi")), acme, headers(), running, fresh, 12.5, CHANCE, 1e9)
     assert CHANCE.opened(made.request_id, "acme", "auto") == 1e9 and made.request_id[12:22] == fresh[4:14]
     assert facts(CHAT % (b"auto", b"hi"), request_id=fresh).request_id == fresh
+
+
+def test_a_key_is_named_where_it_has_limits_of_its_own():
+    digest, other = sha256(b"key").hexdigest(), sha256(b"other").hexdigest()
+    limited = Tenant("acme", (digest, other), "standard", key_limits={digest: Limits(rpm=1)})
+    assert limited_key(limited, headers(Authorization="Bearer key")) == digest
+    assert limited_key(limited, headers(Authorization="Bearer other")) is None
+    assert limited_key(Tenant("acme", (digest,), "standard"), headers(Authorization="Bearer key")) is None
+    assert limited_key(limited, headers()) is None
