@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar, Self
@@ -40,6 +41,7 @@ ADAPT_PARTS = 5
 ADAPT_STRENGTH = 0.1
 """scikit-learn's C for the mixture of old heads; inputs are standardised, and a few hundred labels carry few parameters."""
 WEIGHTS = ("table", "surface", "intercept")
+_PACK = struct.Struct(f"{len(SURFACE) + 1}d").pack
 AROUND = "conversation"
 """Array of weights of conversation facts; stored only where training had conversations."""
 
@@ -89,9 +91,12 @@ class LogisticRouter(CalibratedRouter):
         self._around = around.astype(np.float64) if around is not None else None
         self._features = Featurizer(spec)
         self._table = np.ascontiguousarray(table, dtype=np.float64)
-        # Heads and novelty read the same surface counts: one matrix product for both, one vector of constants.
-        self._dense = np.vstack([surface, novelty.whiten]).astype(np.float64)
-        self._constant = np.concatenate([intercept, -(novelty.whiten @ novelty.mean)]).astype(np.float64)
+        # Two models' weights of a bucket side by side, as one complex number: one look-up and one sum for both (3 us instead of 4.3, and
+        # half the cache lines).
+        self._pairs = np.ascontiguousarray(self._table.T).view(np.complex128).ravel() if m == 2 else None
+        # Heads and novelty read the same surface counts: one matrix product for both; the last column are constants.
+        constant = np.concatenate([intercept, -(novelty.whiten @ novelty.mean)])
+        self._dense = np.column_stack([np.vstack([surface, novelty.whiten]), constant]).astype(np.float64)
         self._limit_squared = novelty.limit * novelty.limit
         self._novelty, self._fallback, self._level = novelty, fallback, level
         self._by_length = PairQualities(fallback) if fallback is not None else None
@@ -114,17 +119,23 @@ class LogisticRouter(CalibratedRouter):
         """Return the logits, and whether the surface counts are unlike the training prompts'."""
         features = self._features
         window = features.window(prompt)
-        dense = self._dense.dot(features.surface(prompt, window))
-        dense += self._constant
+        # Packed and read back: numpy takes twice as long to make an array of a tuple.
+        dense = self._dense.dot(np.frombuffer(_PACK(*features.surface(prompt, window), 1.0)))
         m = len(self.models)
-        z = self._table.take(features.buckets(window).ravel(), axis=1).sum(axis=1)
-        z *= 1.0 / math.sqrt(len(window) + 1)
-        z += dense[:m]
-        if self._around is not None and conversation is not None:
-            z += self._around.dot(facts(conversation, prompt))
+        scale = 1.0 / math.sqrt(len(window) + 1)
+        values: list[float] = dense.tolist()
         white = dense[m:]
-        values: list[float] = z.tolist()
-        return values, bool(white.dot(white) > self._limit_squared)
+        is_novel = bool(white.dot(white) > self._limit_squared)
+        buckets = features.buckets(window)
+        if self._pairs is not None:
+            both = complex(np.add.reduce(self._pairs.take(buckets), axis=None))
+            z = [both.real * scale + values[0], both.imag * scale + values[1]]
+        else:
+            sums = self._table.take(buckets.ravel(), axis=1).sum(axis=1).tolist()
+            z = [grams * scale + rest for grams, rest in zip(sums, values)]
+        if self._around is not None and conversation is not None:
+            z = [own + more for own, more in zip(z, self._around.dot(facts(conversation, prompt)).tolist())]
+        return z, is_novel
 
     def signals(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
         """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
