@@ -9,7 +9,7 @@ Not modelled: the network, the gateway's own CPU, clients that leave. `load run`
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -26,6 +26,7 @@ from gateway.domain.errors import Reason
 from gateway.domain.event import Entry, Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.domain.prices import Overrides
+from gateway.wire.pace import Pace
 from load.arrivals import Arrival
 from load.engine import PRESETS, Engine, EventKind, Job
 from load.faults import Fault, FaultKind, Switch, switches
@@ -33,6 +34,8 @@ from load.result import Result, Row, Sample
 from load.scenario import Scenario, ScenarioError
 
 BYTES_PER_TOKEN = 4
+PACE_STEPS = 32
+"""Pieces in which an answer's tokens are held against an expected timeline."""
 PLAYED = frozenset({FaultKind.REFUSE, FaultKind.DOWN, FaultKind.ERRORS, FaultKind.SLOW})
 """Faults that have a meaning without connections."""
 Qualities = Callable[[str], tuple[float, ...]]
@@ -192,7 +195,21 @@ class Simulation:
             Reason.SERVED, model, opened.ttft_s if facts.is_streaming else None, now_s - facts.arrived_s, arrival.input_tokens,
             arrival.output_tokens, attempts=ticket.attempts, was_streamed=facts.is_streaming,
         )  # fmt: skip
+        expected = self.core.dispatcher.promise(facts.route).timelines
+        if expected and outcome.ttft_s is not None:
+            outcome = self._paced(outcome, expected)
         self._finish(ticket, outcome, now_s)
+
+    @staticmethod
+    def _paced(outcome: Outcome, expected: Sequence[tuple[float, float]]) -> Outcome:
+        """Say how the expected timelines were kept, tokens being evenly spread between the first and the last."""
+        assert outcome.ttft_s is not None
+        pace, tokens, took_s = Pace(expected, 0.0, 1.0), outcome.completion_tokens, outcome.total_s - outcome.ttft_s
+        for step in range(PACE_STEPS + 1):
+            at_s = outcome.ttft_s + took_s * step / PACE_STEPS
+            pace.saw(at_s, max(tokens * step // PACE_STEPS, 1))
+            pace.wrote(at_s)
+        return replace(outcome, timelines=pace.timelines(), stall_s=took_s / max(tokens - 1, 1))
 
     def _finish(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
         booking, row = self.core.dispatcher.ended(ticket, outcome, now_s, self._wall_0 + now_s), self._open.pop(ticket).row

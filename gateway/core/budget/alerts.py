@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from gateway.core.budget.evidence import exceeds, shrunk
 from gateway.core.budget.slo import Slo
 from gateway.core.budget.tiers import Tier, tiers_within
+from gateway.core.budget.windows import Windows
 from gateway.domain.reading import Reading
 
 SEVERITIES = ("page", "ticket")
@@ -24,6 +25,8 @@ Readings = Mapping[str, Reading]
 class Alerts:
     """The tiers that are on, by SLO id."""
 
+    windows: Windows = field(default_factory=Windows)
+    """What readings are made with."""
     _on: dict[str, frozenset[Tier]] = field(default_factory=dict)
 
     def look(self, slo: Slo, own: Readings, parent: Readings | None, length_s: float) -> str | None:

@@ -9,7 +9,7 @@ from gateway.core.budget.burn import LONG_WINDOWS_S, WINDOWS_S, burn_rate, spend
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slo import scoped
-from gateway.core.budget.windows import readings, totals
+from gateway.core.budget.windows import Windows
 from gateway.core.pricing.law import Ruling
 from gateway.domain.event import MILLI, NANO
 from gateway.domain.prices import Price, Prices
@@ -24,7 +24,7 @@ RECENT_S = 3600.0
 def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wall_s: float, alerts: Alerts) -> dict[str, Any]:
     """Return the board; its shape is part of the admin API. `alerts` remembers which tiers are on."""
     by_slo = {p.slo: p for p in prices.prices}
-    read = {j.slo.id: readings(j.slo, counts, wall_s, ALL_WINDOWS_S) for j in judgements if j.slo.spec.kind != "cost"}
+    read = {j.slo.id: alerts.windows.readings(j.slo, counts, wall_s, ALL_WINDOWS_S) for j in judgements if j.slo.spec.kind != "cost"}
     fleet = {j.slo.spec.kind: read[j.slo.id] for j in judgements if j.slo.spec.route is None and j.slo.id in read}
     return {
         "made_wall_s": wall_s,
@@ -37,7 +37,8 @@ def board_of(prices: Prices, judgements: Sequence[Judgement], counts: Counts, wa
         "mean_value": prices.mean_value,
         "config_hash": prices.config_hash,
         "budgets": [
-            _budget(j, by_slo.get(j.slo.spec.name), counts, wall_s, read.get(j.slo.id, {})) | {"alert": _alert(j, alerts, read, fleet)}
+            _budget(j, by_slo.get(j.slo.spec.name), counts, wall_s, read.get(j.slo.id, {}), alerts.windows)
+            | {"alert": _alert(j, alerts, read, fleet)}
             for j in judgements
         ],
         "traffic": _traffic(counts, wall_s),
@@ -52,7 +53,7 @@ def _alert(j: Judgement, alerts: Alerts, read: Mapping[str, Readings], fleet: Ma
     return alerts.look(j.slo, own, fleet.get(j.slo.spec.kind) if j.slo.spec.route is not None else None, j.length_s)
 
 
-def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float, own: Readings) -> dict[str, Any]:
+def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float, own: Readings, sums: Windows) -> dict[str, Any]:
     spec = j.slo.spec
     shown: dict[str, Any] = {
         "slo": spec.name,
@@ -78,7 +79,7 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float, ow
     if spec.kind == "cost":
         budget_usd = float(spec.options.usd)
         windows = {n: w for n, w in ALL_WINDOWS_S.items() if w <= max(j.length_s, 300.0)}
-        spent = totals(j.slo.bad_field, counts, wall_s, windows)
+        spent = sums.totals(j.slo.bad_field, counts, wall_s, windows)
         estimated = counts.total(scoped("est", spec.route), j.ends_s - j.length_s, wall_s + 60) / NANO
         shown |= {"budget_usd": budget_usd, "spent_usd": j.bad, "estimated_usd": estimated}
         shown["burn"] = {n: spend_rate(nano / NANO, windows[n], budget_usd, j.length_s) for n, nano in spent.items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from gateway.config.load import load as load_config
 from gateway.domain.catalog import Tariff
@@ -106,3 +107,22 @@ def test_samples_come_every_tick_and_show_prices() -> None:
     assert [s.t_s for s in samples[:4]] == [0.0, 5.0, 10.0, 15.0]
     assert "spend" in samples[-1].prices
     assert all(s.alpha_ref is not None and 0 <= s.alpha_ref <= 1 for s in samples)
+
+
+def test_text_that_comes_too_slowly_is_counted_as_over_sockets() -> None:
+    """A decode step of a hosted engine takes about 12 ms: 80 tokens a second, far from 1,000 and well above 6."""
+    traffic = [(Arrival(5.0 * i, 500, 200), "standard") for i in range(20)]
+    seen = {}
+    for tokens_per_s in (6, 1000):
+        written = yaml.safe_load(gateway_yaml(BASE, traffic, Addresses(), WALL_0_S, "t", 0.5))
+        sli = {"kind": "itl", "first_token": "2s", "tokens_per_s": tokens_per_s, "max_stall": "1s"}
+        written["slos"].append({"name": "pace", "sli": sli, "objective": 0.9, "window": "1h"})
+        written["pricing"].pop("priority", None)
+        config = load_config("x.yaml", {}, content=yaml.safe_dump(written).encode())
+        sample = np.array([qualities(p) for p in (HARD, EASY)] * 50)
+        simulation = Simulation(BASE, config, prediction_of(KNOTS, sample), qualities, WALL_0_S)
+        simulation.run(traffic, [HARD] * 20)
+        pace = next(s for s in simulation.core.slos if s.spec.kind == "itl")
+        counts = simulation.state.counts
+        seen[tokens_per_s] = tuple(counts.total(f, WALL_0_S, WALL_0_S + 1000) for f in (pace.bad_field, pace.valid_field))
+    assert seen == {6: (0, 20), 1000: (20, 20)}
