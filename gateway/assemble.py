@@ -28,7 +28,7 @@ def build(config: Config, state: State, scoring: Scoring, generation: int, previ
         predictions,
         state,
         config.mode,
-        config.hash,
+        config.price_hash,
         telemetry_delay_s=config.store.flush_every + config.pricing.tick / 2 + config.store.poll_every,
         retry_share=config.upstream.retry_share,
         attempts_max=config.upstream.attempts_max,

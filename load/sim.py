@@ -68,7 +68,7 @@ class Simulation:
         self.state = State()
         delay_s = config.store.flush_every + config.pricing.tick / 2 + config.store.poll_every
         self.core: Core = assemble(
-            config.catalog, config.slos, config.pricing, {scenario.route: prediction}, self.state, config.mode, config.hash, delay_s,
+            config.catalog, config.slos, config.pricing, {scenario.route: prediction}, self.state, config.mode, config.price_hash, delay_s,
             config.upstream.retry_share, config.upstream.attempts_max,
         )  # fmt: skip
         route = config.catalog.routes[scenario.route]

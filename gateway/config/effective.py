@@ -23,6 +23,8 @@ from gateway.domain.catalog import Secret
 
 HIDDEN = "***"
 _SCHEME = re.compile(r"[a-z][a-z+]{0,20}\Z")
+PRICED = ("mode", "routes", "classes", "slos", "pricing")
+"""Beside the models, without their backends, what a budget tick reads."""
 HASH_DIGITS = 16
 """64 bits tell configurations apart; nobody gains by forging one."""
 
@@ -80,6 +82,15 @@ def as_yaml(section: Any) -> str:
 def hash_of(section: Any) -> str:
     """Return a short digest of what a configuration means."""
     canonical = json.dumps(write_section(section), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_DIGITS]
+
+
+def price_hash_of(sections: Any) -> str:
+    """Return a short digest of what prices are made from: equal for replicas that differ in addresses, directories or backends only."""
+    written = write_section(sections)
+    governing = {name: written[name] for name in PRICED if name in written}
+    governing["models"] = [{key: part for key, part in model.items() if key != "backends"} for model in written["models"]]
+    canonical = json.dumps(governing, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_DIGITS]
 
 

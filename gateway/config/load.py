@@ -9,7 +9,7 @@ from gateway.config.catalog import plain, to_catalog, to_pricing, to_slo
 from gateway.config.complete import complete
 from gateway.config.crosscheck import NAMED, Readable, crosscheck, names_in
 from gateway.config.decode import Document, Unreadable, decode
-from gateway.config.effective import as_yaml, hash_of
+from gateway.config.effective import as_yaml, hash_of, price_hash_of
 from gateway.config.errors import ConfigError, ConfigErrors, Mark, Problem
 from gateway.config.fields import hints_of
 from gateway.config.references import ReadFile, expand, read_file
@@ -31,6 +31,8 @@ class Config:
     path: str
     hash: str
     """Digest of the meaning: stable over comments, formatting and secrets."""
+    price_hash: str
+    """Digest of the part that prices are made from; replicas of one fleet have one."""
     mode: str
     """observe or enforce."""
     auth: str
@@ -142,6 +144,7 @@ def _config(file: str, sections: Sections, secret_files: tuple[str, ...]) -> Con
     return Config(
         path=file,
         hash=hash_of(sections),
+        price_hash=price_hash_of(sections),
         mode=str(sections.mode),
         auth=str(sections.auth),
         catalog=to_catalog(sections),

@@ -300,6 +300,7 @@ class Worker:
                 "config": {
                     "generation": runtime.generation,
                     "hash": runtime.config.hash,
+                    "price_hash": runtime.config.price_hash,
                     "errors": [*self._errors, *([self._watcher.problem] if self._watcher.problem is not None else [])],
                     "notes": list(self._notes),
                     "mode": runtime.config.mode,

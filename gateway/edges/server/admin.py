@@ -12,7 +12,7 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
     local       this process: backends [...], queue {waiting}, fairness, prices_version, prices_age_s, is_stale,
                 alone_since_wall_s (it prices by its own counts; null while it does not),
                 overrides {pins [...], frozen_until_wall_s}
-    worker      config {generation, hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches,
+    worker      config {generation, hash, price_hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches,
                 clock_offset_s, mismatches, last_mismatch, schema_before},
                 fleet {replicas, generation, newest, behind}: of the replicas on the store, by generation of configuration,
                 decision_log {...}, decisions [newest first, lines of the decision log],

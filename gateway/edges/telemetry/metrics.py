@@ -262,8 +262,8 @@ def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator
         yield from gauge_lines(
             "sluice_config_errors", "Errors of the last edit, which was not taken.", [({}, float(len(config["errors"])))]
         )
-    if board_hash is not None and "hash" in config:
-        differs = float(config["hash"] != board_hash)
+    if board_hash is not None and "price_hash" in config:
+        differs = float(config["price_hash"] != board_hash)
         yield from gauge_lines("sluice_config_mismatch", "1 when prices were made under another configuration.", [({}, differs)])
     if "mode" in config:
         yield from gauge_lines("sluice_enforcing", "1 in mode enforce, 0 in observe.", [({}, float(config["mode"] == "enforce"))])

@@ -87,7 +87,7 @@ class House:
             "board": self.board,
             "local": self.runtime.dispatcher.board(self.clock.now_s()),
             "worker": {
-                "config": {"generation": 1, "hash": config.hash, "errors": [], "mode": config.mode},
+                "config": {"generation": 1, "hash": config.hash, "price_hash": config.price_hash, "errors": [], "mode": config.mode},
                 "store": {
                     "is_away": health.is_away,
                     "last_error": health.last_error,

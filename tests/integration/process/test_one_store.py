@@ -89,10 +89,12 @@ async def test_with_different_configurations_the_newest_governs_and_the_mismatch
         await asyncio.sleep(0.5)
         leads = leader_of([await a.state(), await b.state()])
         old, new = (pair[leads], pair[1 - leads])
-        assert old.config.read_text() != new.config.read_text(), "addresses differ, budgets do not"
+        before = [await one.state() for one in pair]
+        assert len({state["worker"]["config"]["hash"] for state in before}) == 2, "addresses differ"
+        assert [state["worker"]["fleet"]["behind"] for state in before] == [0, 0], "budgets do not"
         new.config.write_text(new.yaml.replace("usd: 1000", "usd: 2000"))
         state = await new.until(lambda state: state["worker"]["is_leader"] and state["worker"]["config"]["generation"] == 2)
-        edited = state["worker"]["config"]["hash"]
+        edited = state["worker"]["config"]["price_hash"]
         state = await old.until(lambda state: state["board"]["config_hash"] == edited and state["worker"]["fleet"]["behind"] == 1)
         assert state["worker"]["fleet"]["generation"] < state["worker"]["fleet"]["newest"]
         assert not state["worker"]["is_leader"]

@@ -53,7 +53,7 @@ def test_what_the_yaml_says_is_what_runs() -> None:
     assert runtime.dispatcher.mode == "observe" and runtime.directory.is_open
     assert [s.spec.name for s in runtime.core.slos] == ["availability", "spend"]
     published = runtime.core.governor.tick(State().counts, {}, 0.0, WELL)
-    assert published.prices.law == "shadow_price" and published.prices.config_hash == runtime.config.hash
+    assert published.prices.law == "shadow_price" and published.prices.config_hash == runtime.config.price_hash
     assert [p.slo for p in published.prices.prices] == ["availability", "spend"]
     assert set(published.prices.alpha_ref) == {"auto"}
 

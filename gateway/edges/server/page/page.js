@@ -151,7 +151,7 @@ function alertsOf(state) {
   if (known(store.schema_before)) found.push(["warn", `The store holds counts of an older layout (${store.schema_before}) that this build does not read.`]);
   const age = budgetAge(state);
   if (!store.is_away && age > BUDGETS_STALE_AFTER_S) found.push(["warn", `The budget state is ${span(age)} old; prices are frozen.`]);
-  if (board.config_hash && (worker.config || {}).hash && board.config_hash !== worker.config.hash)
+  if (board.config_hash && (worker.config || {}).price_hash && board.config_hash !== worker.config.price_hash)
     found.push(["warn", "The published prices were made under another configuration."]);
   for (const [route, trouble] of Object.entries(worker.routers || {}))
     if (trouble) found.push(["warn", `Route ${route} is not scored, its declared share answers: ${trouble}`]);

@@ -1,7 +1,7 @@
 -- Take or renew the governor's lease, unless somebody runs a newer configuration; say who else is there.
 -- KEYS: lease, fence, published, alive, generations, configs.
 -- ARGV: replica, milliseconds of the lease, milliseconds after which a silent replica counts as gone, digest of its
---       configuration, the generation it knows it by (0 for none), 1 after an edit that no answer has confirmed yet,
+--       configuration as far as it makes prices, the generation it knows it by (0 for none), 1 after an edit that no answer has confirmed yet,
 --       configurations remembered.
 -- Returns: the fencing token ('' for none), live replicas, the generation of this configuration, the newest
 --          generation of a live replica, and how many live replicas have an older one.

@@ -87,6 +87,23 @@ def test_the_hash_does_not_depend_on_secrets(configure: Configure) -> None:
     assert len({configure("admin: {token: '${T}'}\n", {"T": token}).hash for token in ("one", "two")}) == 1
 
 
+def test_the_price_hash_is_of_what_prices_are_made_from(configure: Configure, minimal: str) -> None:
+    base = configure()
+    elsewhere = configure(
+        "server: {listen: '0.0.0.0:9'}\nstore: {directory: /x}\n",
+        base=minimal.replace("http://a:8000", "http://z:1").replace("engine: vllm", "engine: openai"),
+    )
+    assert (elsewhere.hash != base.hash, elsewhere.price_hash == base.price_hash) == (True, True)
+    for changed in (
+        configure("pricing: {tick: 61s}\n"),
+        configure("mode: observe\n"),
+        configure("slos: [{name: a, sli: {kind: cost, usd: 5}, period: 8h}]\n"),
+        configure(base=minimal.replace("output_usd_per_mtok: 10", "output_usd_per_mtok: 11")),
+        configure(base=minimal.replace("[strong, weak]", "[weak, strong]")),
+    ):
+        assert changed.price_hash != base.price_hash
+
+
 def test_sections_are_written_without_aliases(configure: Configure) -> None:
     sections = configure().sections
     assert "&" not in as_yaml(sections) and "*" not in as_yaml(sections)

@@ -61,7 +61,7 @@ STATE: dict[str, Any] = {
     "worker": {
         "fleet": {"replicas": 4, "generation": 2, "newest": 2, "behind": 1},
         "routers": {"auto": None, "other": "no artifact"},
-        "config": {"generation": 3, "hash": "bbb", "errors": ["x"], "mode": "observe"},
+        "config": {"generation": 3, "hash": "ccc", "price_hash": "bbb", "errors": ["x"], "mode": "observe"},
         "store": {"is_away": True, "fill": 0.01, "pending_batches": 4, "lost_batches": 7, "mismatches": 2, "clock_offset_s": -0.5},
         "decision_log": {"written": 9, "dropped": 1, "errors": 2},
     },
