@@ -16,7 +16,7 @@ from gateway.edges.store import overrides, verdicts
 from gateway.edges.store.generations import ALIVE_LEASES, Generations
 from gateway.edges.store.health import StoreHealth
 from gateway.edges.store.keys import DAY_S, WIDTHS
-from gateway.edges.store.recorder import SLOT_S, SLOTS_MAX, SlotCounts, SlotRecorder
+from gateway.edges.store.recorder import SLOT_S, SlotCounts, SlotRecorder
 from gateway.ports import Clock, Fleet, Slots
 
 
@@ -62,7 +62,7 @@ class MemoryStore:
 
     async def flush(self) -> int:
         """Write what the recorder holds; return the number of batches, 0 or 1."""
-        batch, wall_s = self._recorder.take(SLOTS_MAX), self._clock.wall_s()
+        batch, wall_s = self._recorder.take(self._recorder.numbers), self._clock.wall_s()
         for number, totals in batch.items():
             for width in WIDTHS:
                 slot = self._shared.slots.setdefault((width.seconds, number * SLOT_S // width.seconds), Slot())

@@ -6,7 +6,7 @@ their hour, so that every hourly total stays right and nothing is dropped; in th
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.domain.event import Entry
 from gateway.edges.store.keys import WIDTHS
@@ -48,11 +48,15 @@ class SlotRecorder:
         """Return what waits in slots from this number on, and leave it."""
         return {number: dict(totals) for number, totals in self._slots.items() if number >= from_number}
 
-    def take(self, slots_max: int) -> SlotCounts:
-        """Hand over up to `slots_max` slots, oldest first; what is booked into them later comes with a later batch."""
-        numbers = sorted(self._slots)[:slots_max]
+    @property
+    def numbers(self) -> list[int]:
+        """Slots that wait to be taken, oldest first."""
+        return sorted(self._slots)
+
+    def take(self, numbers: Iterable[int]) -> SlotCounts:
+        """Hand over these slots, as far as they wait; what is booked into them later comes with a later batch."""
         self._open_number = None
-        return {number: dict(self._slots.pop(number)) for number in numbers}
+        return {number: dict(self._slots.pop(number)) for number in numbers if number in self._slots}
 
     def _turn_to(self, number: int) -> None:
         slot = self._slots.get(number)

@@ -91,12 +91,13 @@ class RedisStore:
         """Write what the recorder holds, exactly once; return the number of batches acknowledged."""
         async with self._flushing:
             acknowledged, was_heard = 0, False
-            due = self._recorder.slots_held  # What is booked while we write waits for the next flush, or this one would not end.
+            due = self._recorder.numbers  # What is booked later waits for the next flush, or this one would not end.
             for _ in range(ROUNDS_MAX):
                 waiting = self._journal.next()
-                if waiting is None and (slots := self._recorder.take(min(SLOTS_PER_BATCH, due))):
-                    due -= len(slots)
-                    self._journal.seal(slots)
+                if waiting is None and due:
+                    if slots := self._recorder.take(due[:SLOTS_PER_BATCH]):
+                        self._journal.seal(slots)
+                    due = due[SLOTS_PER_BATCH:]
                     continue
                 if waiting is None and (was_heard or self._journal.is_empty):
                     break

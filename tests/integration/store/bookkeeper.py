@@ -1,6 +1,8 @@
 """One process of the accounting test: it books at random, flushes, leads when it may, and leaves the truth in a file.
 
-    bookkeeper.py URL FOLDER NAME SPEED MONO_0 WALL_0
+    bookkeeper.py LINE SERVER FOLDER NAME SPEED MONO_0 WALL_0
+
+It writes counts over LINE, which loses and repeats, and leads over SERVER: a full read has thousands of slots under so fast a clock.
 
 FOLDER/NAME is four integers, mapped into memory, so that they outlive `kill -9`: requests and nano-dollars booked, then both as far
 as a flush has been acknowledged. FOLDER/leads exists while somebody may lead; FOLDER/quiet once all is to be written. A leader writes
@@ -33,10 +35,11 @@ SPEND = Slo.of(SloSpec("spend", "cost", Cost.Options(1e6), period=Period("fixed"
 class Bookkeeper:
     """Duties of one process."""
 
-    def __init__(self, url: str, folder: Path, name: str, clock: SystemClock) -> None:
+    def __init__(self, line: str, server: str, folder: Path, name: str, clock: SystemClock) -> None:
         self.folder, self.name, self.clock, self.draw = folder, name, clock, random.Random(name)
         self.recorder = SlotRecorder()
-        self.store = RedisStore(url, StoreOptions(), clock, self.recorder, name)
+        self.store = RedisStore(line, StoreOptions(), clock, self.recorder, name)
+        self.reader = RedisStore(server, StoreOptions(), clock, SlotRecorder(), name)
         path = folder / name
         path.write_bytes(bytes(32))
         with path.open("r+b") as file:
@@ -80,12 +83,12 @@ class Bookkeeper:
 
     async def tick(self) -> None:
         """Do what `Upkeep.govern` does with the counts."""
-        token = await self.store.lead(3 * TICK_S * self.clock.speed)
+        token = await self.reader.lead(3 * TICK_S * self.clock.speed)
         is_new, self.token = token != self.token, None
         if token is None:
             return
         wall_s = self.clock.wall_s()
-        fresh = self.counts.update(await self.store.slots(0.0 if is_new else self.read_wall_s))
+        fresh = self.counts.update(await self.reader.slots(0.0 if is_new else self.read_wall_s))
         self.read_wall_s, self.token = wall_s, token  # Else the next tick sums everything anew.
         self.ledger.take(fresh, self.counts, wall_s, is_first=is_new)
         account = self.ledger.accounts[SPEND.id]
@@ -100,6 +103,7 @@ class Bookkeeper:
 
 
 if __name__ == "__main__":
-    clock = SystemClock(float(sys.argv[4]))
-    clock._mono_0, clock._wall_0 = float(sys.argv[5]), float(sys.argv[6])  # All processes share one fast clock.
-    asyncio.run(Bookkeeper(sys.argv[1], Path(sys.argv[2]), sys.argv[3], clock).live())
+    line, server, folder, name, speed, mono_0, wall_0 = sys.argv[1:]
+    clock = SystemClock(float(speed))
+    clock._mono_0, clock._wall_0 = float(mono_0), float(wall_0)  # All processes share one fast clock.
+    asyncio.run(Bookkeeper(line, server, Path(folder), name, clock).live())

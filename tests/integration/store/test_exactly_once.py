@@ -164,15 +164,18 @@ async def test_a_flush_ends_although_more_is_booked_all_the_time(replica, client
         nonlocal sent
         sent += 1
         one.book("n", 1)
+        one.book("late", 1, HOUR * 3600.0)
         return await send(*args, **more)
 
     one.store._run_script = busy
-    one.book("n", 1)
-    assert await asyncio.wait_for(one.store.flush(), 5.0) == 1
-    assert sent == 1
+    for back in range(100):
+        one.book("n", 1, one.clock.wall_s() - 10.0 * back)
+    assert await asyncio.wait_for(one.store.flush(), 5.0) == 2
+    assert sent == 2
+    assert one.recorder.numbers == [HOUR * 360, int(one.clock.wall_s() // 10)], "what came meanwhile waits, what was there does not"
     one.store._run_script = send
     assert await one.store.flush() == 1
-    assert await one.total("n") == 2
+    assert await one.total("n") == 102
 
 
 async def test_an_emptied_store_gets_back_what_the_ring_holds(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
