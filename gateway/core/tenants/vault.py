@@ -18,6 +18,8 @@ Rules:
 - Settlement may take more than was held; the level then falls below zero and is filled before anything is granted.
 - A grant beyond what requests wait for is at most 1/`SHARE` of the level, and none at all where there would be fewer than
   `Ask.floor` units per holder: there every request asks the one shared counter.
+- What holders used and have not told yet takes no inflow in: a nearly full bucket may lack that much of its burst, once, at most
+  five seconds' worth of its load (measured: 3.4 % of 600 rpm over 4 to 16 replicas, 0.06 % of what is served in an hour).
 - A holder that is silent until its lease and the grace have passed counts as having used what it held. The bill of a killed
   process is not known, and a hard limit errs on the tenant's own side: at most one lease per killed process.
 
