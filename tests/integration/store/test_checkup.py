@@ -55,6 +55,25 @@ async def test_what_an_acl_forbids_is_named(client: Redis, session_url: str) -> 
     assert "does not accept our user or password" in wrong["connection"].said
 
 
+async def test_the_user_that_the_page_proposes_is_enough(replica, client: Redis, session_url: str) -> None:  # type: ignore[no-untyped-def]
+    house = next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").exists())
+    (line,) = [line for line in (house / "docs" / "store.md").read_text().splitlines() if line.startswith("ACL SETUSER")]
+    await client.execute_command(*line.replace("sluice on", "sluice reset on").split())
+    url = session_url.replace("unix://", "unix://sluice:PASSWORD@")
+    assert {finding.level for finding in (await found(url)).values()} == {Level.OK}
+    one = replica("boot-1", url)
+    one.book("n", 1)
+    await one.store.flush()
+    assert await one.store.lead(30.0) == 1
+    assert await one.total("n") == 1
+    await one.store.poll()
+    await one.store.override({"verb": "freeze", "for_s": 60.0, "by": "ada"})
+    assert len(await one.store.audit()) == 1
+    await one.store.resign()
+    assert not one.store.health.is_away
+    assert one.store.health.memory_fill is not None
+
+
 async def test_a_server_that_evicts_is_full_or_newer_than_us_is_a_problem(replica, server) -> None:  # type: ignore[no-untyped-def]
     own = await server()
     plain = Redis.from_url(own.url)
