@@ -201,7 +201,7 @@ async def killed(own: EmbeddedServer) -> None:
     ("roll_backs", "kills", "step_s", "speed"),
     [
         pytest.param(2, 2, 0.25, 1200.0, marks=pytest.mark.slow, id="short"),  # 20 minutes take a second.
-        pytest.param(15, 8, 1.0, 240.0, marks=pytest.mark.soak, id="long"),
+        pytest.param(15, 8, 1.0, 240.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)], id="long"),
     ],
 )
 async def test_totals_are_the_truth_through_everything(  # type: ignore[no-untyped-def]

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gateway.domain.limit import Ask, Limit, LimitKind
+from gateway.domain.limit import Ask, Limit, LimitKind
 from gateway.domain.prices import Prices
 from gateway.edges.store import binary
 from gateway.edges.store.checkup import checkup
@@ -86,6 +87,8 @@ async def test_all_keys_of_every_script_lie_on_one_slot(replica, client: Redis, 
     await one.store.publish(Prices(1, token, "h", 0.0, "static"), {}, {})
     await one.store.override({"verb": "freeze", "for_s": 60.0, "by": "ada"})
     await one.store.feedback("req_1", "acme", {"good": True}, one.clock.wall_s())
+    limits = [Limit("acme", f"{of}/usd", LimitKind.USD, 1000, 0.0, "little per day (UTC)") for of in ("tenant", "key:1", "model:strong")]
+    await one.store.grant([Ask(limit, 1, 0, 0, 0, "", 1, 1, 0, 1) for limit in limits])
     await one.store.resign()
     await checkup(one.store._url, 2.0, one.clock)
     assert set(seen) == {*SCRIPTS, "check"}
