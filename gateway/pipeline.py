@@ -25,7 +25,7 @@ from gateway.core.dispatcher import Booking, Dispatcher, Ticket
 from gateway.core.tenants.limits import Draw
 from gateway.domain.catalog import Catalog
 from gateway.domain.decision import Placed, Shed
-from gateway.domain.errors import GatewayError, Reason
+from gateway.domain.errors import REFUSALS, GatewayError, Reason
 from gateway.domain.event import Form, Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.ports import (
@@ -282,8 +282,8 @@ class Walk:
     """One request on its way: what is known of it so far, and the attempts to answer it."""
 
     __slots__ = (
-        "_answering", "_body", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_settled", "_meter",
-        "_overhead_s", "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
+        "_answering", "_body", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_refused", "_is_settled",
+        "_meter", "_overhead_s", "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -313,6 +313,8 @@ class Walk:
         """Where the attempt now under way was sent; None between attempts."""
         self._is_open = False
         """True once the client has been sent something."""
+        self._is_refused = False
+        """True once a backend answered with an error of the request's own attempt."""
         self._is_settled = False
         self._first_s: float | None = None
         self._overhead_s: float | None = None
@@ -461,7 +463,8 @@ class Walk:
             body += chunk
             if len(body) > ERROR_BODY_MAX:
                 raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "an error body without end")
-        self.settle(Reason.UPSTREAM_REFUSED)
+        self._is_refused = True
+        self.settle(Reason.UPSTREAM_REFUSED if answer.status in REFUSALS else Reason.UPSTREAM_ERROR)
         await self._send_theirs(answer.status, answer.headers, bytes(body), None)
 
     async def _pass_stream(self, answer: Answer) -> None:
@@ -623,7 +626,7 @@ class Walk:
         Raises: UpstreamFailure always: UPSTREAM_REFUSED when it is about the request, so that no other attempt can help.
         """
         status = status_in(data) or 502
-        reason = JUDGED.get(status, Reason.UPSTREAM_REFUSED if status < 500 else Reason.UPSTREAM_ERROR)
+        reason = JUDGED.get(status, Reason.UPSTREAM_REFUSED if status in REFUSALS else Reason.UPSTREAM_ERROR)
         raise UpstreamFailure(reason, "an error instead of an answer", status, (("content-type", "application/json"),), data)
 
     # -- books -----------------------------------------------------------------------------------------------------
@@ -635,7 +638,7 @@ class Walk:
             return
         self._is_settled = True
         facts, placed, first_s = self.facts, self._answering, self._first_s
-        if reason is Reason.UPSTREAM_REFUSED:
+        if self._is_refused or reason is Reason.UPSTREAM_REFUSED:
             placed = None  # a refusal bills nothing
         now_s, pace = self._pipeline.clock.now_s(), self._pace
         elapsed_s = now_s - facts.arrived_s

@@ -117,6 +117,10 @@ ENDINGS: dict[Reason, Ending] = {
 }
 
 
+REFUSALS = frozenset({400, 404, 413, 415, 422})
+"""Statuses by which a backend says that the request is at fault; any other 4xx is its own trouble, or ours with it."""
+
+
 class GatewayError(Exception):
     """An answer that is not a model's: says why, which parameter, and when to come back."""
 

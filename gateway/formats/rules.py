@@ -3,7 +3,8 @@
 Per ratio SLO three groups: the SLI's error ratio over each window (`slo:sli_error:ratio_rate5m` ...), seven meta series, and a
 page and a ticket alert that fire when two windows burn too fast (multi-window, multi-burn-rate). Per cost SLO and for
 the gateway itself there are alerts on gauges. Availability and ttft are counted from counters, hence independent of
-the store: an outage of it does not silence them. Quality is read from the gauge, as verdicts are only in the store.
+the store: an outage of it does not silence them. The others are read from the gauge: verdicts and conversations are only in
+the store, and no histogram knows a prompt's length or a timeline.
 
 Small known differences from the gateway's own budget: a client that left after its deadline is bad there and not counted
 here, and the longest window averages 5-minute ratios (Sloth's optimised form) where ours weighs by events.
@@ -71,6 +72,8 @@ def counts_of(slo: SloSpec, window: str | None, exempt_classes: Sequence[str] = 
         bad: list[dict[str, Any]] = [{**scope, "fault~": BAD}]
         if exempt_classes:
             bad = [{**bad[0], "reason!~": SHEDS}, {**bad[0], "reason~": SHEDS, "class!~": exempt_classes}]
+        if slo.route is None:  # At the door there is no route yet; it says 429, and is our own lack of room.
+            bad.append({"reason": Reason.LIMIT_STREAMS.value})
         valid = _rates(metric, window, [{**scope, "fault": Fault.NOBODY.value}, *bad])
         return f"({_rates(metric, window, bad)} or vector(0))", valid
     if slo.kind == "ttft" and not slo.options.bins:  # The histogram does not know how long prompts were.

@@ -30,7 +30,7 @@ from gateway.ports import Call, Clock, Headers, UpstreamFailure
 ERROR_BODY_MAX = 64 * 1024
 """Bytes kept of a failed attempt's body: enough for every error object."""
 AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-FAILED = {401: Reason.UPSTREAM_AUTH, 403: Reason.UPSTREAM_AUTH, 429: Reason.UPSTREAM_RATE_LIMITED}
+FAILED = {401: Reason.UPSTREAM_AUTH, 402: Reason.UPSTREAM_AUTH, 403: Reason.UPSTREAM_AUTH, 429: Reason.UPSTREAM_RATE_LIMITED}
 
 
 class AiohttpUpstream:

@@ -498,6 +498,16 @@ async def test_a_refusal_of_the_request_is_passed_on_and_costs_nothing():
     assert world.books.outcomes[0].reason is Reason.UPSTREAM_REFUSED and ("usd", 0) not in world.books.entries and world.is_clean()
 
 
+@pytest.mark.parametrize(("status", "reason"), [(s, Reason.UPSTREAM_REFUSED) for s in (404, 413, 415, 422)])
+async def test_only_a_closed_list_of_refusals_is_the_clients_fault(status: int, reason: Reason):
+    error = b'{"error":{"message":"no","type":"x","param":null,"code":null}}'
+    for seen, expected in ((status, reason), (409, Reason.UPSTREAM_ERROR), (451, Reason.UPSTREAM_ERROR)):
+        world = World(Script((error,), status=seen))
+        client = await world.answered()
+        assert (client.status, client.got) == (seen, error)
+        assert world.books.outcomes[0].reason is expected and ("usd", 0) not in world.books.entries and world.is_clean()
+
+
 async def test_a_huge_answer_is_not_held():
     world = World(Script((b'{"a":"', b"x" * WHOLE_BYTES_MAX, b"y" * 10, b'"}')))
     client = await world.answered()

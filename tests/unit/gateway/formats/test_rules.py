@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import yaml
 
 from gateway.core.budget.slis.availability import Availability
+from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.cost import Cost
+from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import Period, SloSpec
@@ -190,3 +193,21 @@ def test_limits_by_length_are_read_from_the_gauge_since_no_histogram_knows_lengt
     binned = SloSpec("first-token", "ttft", Ttft.Options(8.0, (Bin(2000, 1.0),)), 0.95, window_s=28 * DAY_S)
     recorded = next(r for r in rules(binned) if r.get("record") == "slo:sli_error:ratio_rate1h")
     assert "sluice_budget_burn_rate" in recorded["expr"] and "time_to_first_token" not in recorded["expr"]
+
+
+def test_a_full_process_counts_against_the_fleet_although_it_says_429() -> None:
+    fleet, route = (rules(replace(AVAILABILITY, route=r))[0]["expr"] for r in (None, "auto"))
+    assert fleet.count('reason="limit_streams"') == 2 and "limit_streams" not in route
+
+
+@pytest.mark.parametrize(
+    "slo",
+    [
+        SloSpec("pace", "itl", Itl.Options(1.0, 10.0, 2.0), objective=0.95, window_s=28 * DAY_S),
+        SloSpec("coherence", "coherence", Coherence.Options(), objective=0.99, window_s=28 * DAY_S),
+    ],
+)
+def test_kinds_without_counters_have_all_their_alerts_from_the_gauge(slo: SloSpec) -> None:
+    made = rules(slo)
+    assert [r["labels"]["severity"] for r in made if r.get("alert") == "SluiceErrorBudgetBurn"] == ["page", "ticket"]
+    assert all("sluice_budget_burn_rate" in r["expr"] for r in made if str(r.get("record", "")).startswith("slo:sli_error:ratio_rate3d"))

@@ -75,6 +75,7 @@ async def test_the_key_the_query_and_only_our_headers_are_sent(upstream, server)
     ("status", "reason"),
     [
         (401, Reason.UPSTREAM_AUTH),
+        (402, Reason.UPSTREAM_AUTH),
         (403, Reason.UPSTREAM_AUTH),
         (429, Reason.UPSTREAM_RATE_LIMITED),
         (500, Reason.UPSTREAM_ERROR),
