@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gateway.domain.limit import Ask, Limit, LimitKind
-from gateway.domain.limit import Ask, Limit, LimitKind
 from gateway.domain.prices import Prices
 from gateway.edges.store import binary
 from gateway.edges.store.checkup import checkup
