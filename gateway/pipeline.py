@@ -282,8 +282,9 @@ class Walk:
     """One request on its way: what is known of it so far, and the attempts to answer it."""
 
     __slots__ = (
-        "_answering", "_body", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_refused", "_is_settled",
-        "_meter", "_overhead_s", "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher", "facts", "headers", "runtime", "ticket",
+        "_answering", "_body", "_client_request_id", "_first_s", "_forwarded", "_is_debugged", "_is_open", "_is_refused",
+        "_is_settled", "_meter", "_overhead_s", "_pace", "_path", "_pipeline", "_usd", "client", "decoded", "dispatcher",
+        "facts", "headers", "runtime", "ticket",
     )  # fmt: skip
 
     def __init__(
