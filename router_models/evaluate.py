@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from router_models.metrics import apgr, cpt, drawn_apgr, interval, oracle, resamples
 from router_models.routers.random import RandomRouter
+from router_models.split import fold
 from router_models.table import ScoreTable
 
 DRAWS = 400
 SEED = 1
+SHRINK_ROWS = 10.0
+"""Rows of the overall mean that a group's mean starts from."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,24 @@ def compare(scores: Mapping[str, NDArray[np.float64]], data: ScoreTable, cluster
         shares = cpt(score, strong, weak, 0.5), cpt(score, strong, weak, 0.8)
         lines.append(Line(name, area, interval(drawn[name]), *shares, (area - base, low, high)))
     return lines
+
+
+def group_table(data: ScoreTable) -> NDArray[np.float64]:
+    """Return the baseline that knows nothing but each row's group: mean strong minus weak score of the group's rows in other folds.
+
+    Shrunk towards the mean of those folds by SHRINK_ROWS, so that a row of a group that nobody else is in gets the mean.
+    """
+    gap = data.scores[:, 0] - data.scores[:, -1]
+    folds = np.array([fold(prompt) for prompt in data.prompts])
+    names, group = np.unique(np.array(data.groups), return_inverse=True)
+    found = np.empty(len(data))
+    for k in np.unique(folds):
+        known = folds != k
+        mean = float(gap[known].mean()) if known.any() else 0.0
+        rows = np.bincount(group[known], minlength=len(names))
+        total = np.bincount(group[known], gap[known], minlength=len(names))
+        found[~known] = ((total + SHRINK_ROWS * mean) / (rows + SHRINK_ROWS))[group[~known]]
+    return found
 
 
 def table_text(lines: list[Line]) -> str:

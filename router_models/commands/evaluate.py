@@ -1,4 +1,4 @@
-"""`evaluate`: an artifact beside length, random and oracle on scored prompts."""
+"""`evaluate`: an artifact beside its groups' means, length, random and oracle on scored prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from router_models.artifact import builtin, load
 from router_models.card import win_rates
 from router_models.commands.train import add_bad_rows, tell_dropped
 from router_models.data import DataError, read_scores
-from router_models.evaluate import compare, table_text
+from router_models.evaluate import compare, group_table, table_text
 from router_models.metrics import auc, brier, calibration_error
 from router_models.split import fold, stem_key
 from router_models.train import answers
@@ -49,7 +49,11 @@ def run(options: argparse.Namespace) -> int:
     quality = answers(artifact.router, table)
     q_strong, q_weak = table.scores.mean(axis=0)
     print(f"{card.kind} {card.short_id} on {len(table)} rows of {options.data.name}: {strong} {q_strong:.4f}, {weak} {q_weak:.4f}")
-    print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, table, options.clustered)))
+    scores = {card.kind: quality[:, 0] - quality[:, -1]}
+    if len(set(table.groups)) > 1:
+        # In sample for the topics, out of sample for the rows: what a look-up of the right group would be worth.
+        scores["group table"] = group_table(table)
+    print(table_text(compare(scores, table, options.clustered)))
     win = win_rates(card, quality)
     label = (table.scores[:, 0] > table.scores[:, 1]).astype(np.float64)
     ece, debiased = calibration_error(win, label)

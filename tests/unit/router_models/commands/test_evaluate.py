@@ -15,10 +15,10 @@ DATA = Path(os.environ.get("SLUICE_DATA", "missing")) / "routing"
 def test_evaluate_prints_the_builtin_beside_the_baselines(tmp_path: Path, table: ScoreTable, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "d.parquet"
     columns = {"prompt": list(table.prompts), "score.s": table.scores[:, 0], "score.w": table.scores[:, 1]}
-    parquet.write_table(pa.table(columns), path)
+    parquet.write_table(pa.table({**columns, "group": list(table.groups)}), path)
     assert main(["evaluate", "--data", str(path), "--strong", "s", "--weak", "w"]) == 0
     printed = capsys.readouterr().out
-    for name in (builtin().card.kind, "length", "random", "oracle", "win rate: mean"):
+    for name in (builtin().card.kind, "group table", "length", "random", "oracle", "win rate: mean"):
         assert name in printed
 
 
