@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from router_models.metrics import apgr, cpt, drawn_apgr, interval, oracle, resamples
 from router_models.routers.random import RandomRouter
-from router_models.split import fold
+from router_models.split import stem_key
 from router_models.table import ScoreTable
 
 DRAWS = 400
 SEED = 1
+GROUP_PARTS = 7
 SHRINK_ROWS = 10.0
 """Rows of the overall mean that a group's mean starts from."""
 
@@ -57,16 +58,17 @@ def compare(scores: Mapping[str, NDArray[np.float64]], data: ScoreTable, cluster
 
 
 def group_table(data: ScoreTable) -> NDArray[np.float64]:
-    """Return the baseline that knows nothing but each row's group: mean strong minus weak score of the group's rows in other folds.
+    """Return the baseline that knows nothing but each row's group: mean strong minus weak score of the group's rows in other parts.
 
-    Shrunk towards the mean of those folds by SHRINK_ROWS, so that a row of a group that nobody else is in gets the mean.
+    Parts hold whole question stems, and are not the folds, of which a caller may have kept one alone. Shrunk towards the mean of the other
+    parts by SHRINK_ROWS, so that a row of a group that nobody else is in gets the mean.
     """
     gap = data.scores[:, 0] - data.scores[:, -1]
-    folds = np.array([fold(prompt) for prompt in data.prompts])
+    parts = np.array([stem_key(prompt) % GROUP_PARTS for prompt in data.prompts])
     names, group = np.unique(np.array(data.groups), return_inverse=True)
     found = np.empty(len(data))
-    for k in np.unique(folds):
-        known = folds != k
+    for part in np.unique(parts):
+        known = parts != part
         mean = float(gap[known].mean()) if known.any() else 0.0
         rows = np.bincount(group[known], minlength=len(names))
         total = np.bincount(group[known], gap[known], minlength=len(names))

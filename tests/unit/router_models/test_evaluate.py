@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from router_models.evaluate import compare, group_table, table_text
-from router_models.split import fold
+from router_models.evaluate import GROUP_PARTS, compare, group_table, table_text
+from router_models.split import stem_key
 from router_models.table import ScoreTable
 
 
@@ -27,14 +27,14 @@ def test_the_text_table_has_a_line_per_router(table: ScoreTable):
     assert [line.split()[0] for line in text.splitlines()] == ["router", "length", "random", "oracle"]
 
 
-def test_the_group_table_knows_groups_by_the_rows_of_other_folds_alone(table: ScoreTable):
+def test_the_group_table_knows_groups_by_the_rows_of_other_parts_alone(table: ScoreTable):
     groups = np.array(table.groups)
     found = group_table(table)
     gap = table.scores[:, 0] - table.scores[:, 1]
     assert found[groups == "hard"].min() > found[groups == "easy"].max()
-    folds = np.array([fold(prompt) for prompt in table.prompts])
+    parts = np.array([stem_key(prompt) % GROUP_PARTS for prompt in table.prompts])
     changed = ScoreTable(table.models, table.prompts, table.groups, table.scores.copy())
-    changed.scores[folds == 1] = (0.0, 1.0)
-    assert group_table(changed)[folds == 1].tolist() == found[folds == 1].tolist() and not np.array_equal(group_table(changed), found)
+    changed.scores[parts == 1] = (0.0, 1.0)
+    assert group_table(changed)[parts == 1].tolist() == found[parts == 1].tolist() and not np.array_equal(group_table(changed), found)
     lone = ScoreTable(table.models, table.prompts, [str(i) for i in range(len(table))], table.scores)
-    assert group_table(lone)[folds == 0] == pytest.approx(gap[folds != 0].mean())
+    assert group_table(lone)[parts == 0] == pytest.approx(gap[parts != 0].mean())
