@@ -17,7 +17,7 @@ from router_models.calibration import Interpolation
 from router_models.card import win_rates
 from router_models.data import model_names, read_scores
 from router_models.evaluate import Line, compare
-from router_models.frontier import LAMBDAS, Point, aiq, choose, cost_at, fit_frontier, hull, single_points
+from router_models.frontier import Point, aiq, cost_at, fit_frontier, hull, single_points, sweep
 from router_models.metrics import apgr, calibration_error, perfect_calibration_band, pgr_curve
 from router_models.nested import grid, nested
 from router_models.quantile import StreamingQuantile
@@ -422,13 +422,12 @@ def _many(name: str, table: ScoreTable, origin: NDArray[np.int64], recipes: Mapp
     span = (min(c for c, _ in singles), max(c for c, _ in singles))
     best = max(q for _, q in singles)
     curves: dict[str, list[Point]] = {"zero router": singles}
-    curves["per-data-set table (in-sample)"] = _sweep(
-        np.array([scores[origin == o].mean(axis=0) for o in origin]), costs.mean(axis=0), table
-    )
+    by_origin = np.array([scores[origin == o].mean(axis=0) for o in origin])
+    curves["per-data-set table (in-sample)"] = sweep(by_origin, costs.mean(axis=0), scores, costs)
     for label, recipe in recipes.items():
         say(f"{name}: {label}")
         curves[label] = _crossed(recipe, table, parts)
-    curves["oracle"] = _sweep(scores, costs, table)
+    curves["oracle"] = sweep(scores, costs, scores, costs)
     rows, checks = [], []
     floor = aiq(singles, span)
     for label, points in curves.items():
@@ -442,16 +441,6 @@ def _many(name: str, table: ScoreTable, origin: NDArray[np.int64], recipes: Mapp
     how = f"{len(table)} complete rows, {len(table.models)} models, five outer folds; $/1k at 98 % of the best single model"
     axes = ("dollars per 1,000", "quality")
     return Section(f"Many models: {name}", how, ("router", "AIQ", "$/1k at 98 %"), tuple(rows), drawn, axes, tuple(checks))
-
-
-def _sweep(quality: Floats, cost: Floats, table: ScoreTable) -> list[Point]:
-    assert table.costs is not None
-    rows = np.arange(len(table))
-    points = []
-    for price in LAMBDAS:
-        taken = choose(quality, cost, price)
-        points.append((float(table.costs[rows, taken].mean()), float(table.scores[rows, taken].mean())))
-    return points
 
 
 def _crossed(recipe: Recipe, table: ScoreTable, parts: NDArray[np.int64]) -> list[Point]:

@@ -71,6 +71,21 @@ def single_points(scores: Floats, costs: Floats) -> list[Point]:
     return [(float(costs[:, m].mean()), float(scores[:, m].mean())) for m in range(scores.shape[1])]
 
 
+def sweep(quality: Floats, cost: Floats, scores: Floats, costs: Floats) -> list[Point]:
+    """Return what argmax q - price * c really costs and scores, a point for each of LAMBDAS.
+
+    Args:
+        quality, cost: what is expected; shapes (n, models), and (models,) or (n, models).
+        scores, costs: what really happens, shape (n, models).
+    """
+    rows = np.arange(len(scores))
+    points = []
+    for price in LAMBDAS:
+        taken = choose(quality, cost, price)
+        points.append((float(costs[rows, taken].mean()), float(scores[rows, taken].mean())))
+    return points
+
+
 def cost_at(points: list[Point], quality: float) -> float | None:
     """Return the least mean cost at which the hull reaches a quality; None where it never does."""
     line = hull(points)

@@ -6,14 +6,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from router_models.artifact import builtin, load
 from router_models.card import win_rates
 from router_models.commands.train import add_bad_rows, tell_dropped
 from router_models.data import DataError, read_scores
 from router_models.evaluate import compare, group_table, table_text
+from router_models.frontier import aiq, cost_at, single_points, sweep
 from router_models.metrics import auc, brier, calibration_error
 from router_models.split import fold, stem_key
+from router_models.table import ScoreTable
 from router_models.train import answers
 
 
@@ -26,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=int, choices=range(5), help="only prompts of this fold of the question stem")
     parser.add_argument("--unseen-only", action="store_true", help="leave out questions of the training data instead of refusing")
     parser.add_argument("--drop-where", help="leave out rows where this boolean column is true")
+    parser.add_argument(
+        "--costs", action="store_true", help="all models of the artifact with cost.<model>: AIQ beside zero router and oracle"
+    )
     parser.add_argument("--clustered", action="store_true", help="bootstrap whole groups (subjects) instead of rows")
     add_bad_rows(parser)
 
@@ -35,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     artifact = load(options.artifact) if options.artifact else builtin()
     card = artifact.card
     strong, weak = options.strong or card.models[0], options.weak or card.models[-1]
-    loaded = read_scores(options.data, [strong, weak], options.drop_where)
+    names = list(card.models) if options.costs else [strong, weak]
+    loaded = read_scores(options.data, names, options.drop_where, with_costs=options.costs)
     tell_dropped(options.data, loaded, options.bad_rows)
     table = loaded.table
     if options.fold is not None:
@@ -47,6 +54,11 @@ def run(options: argparse.Namespace) -> int:
     if not len(table):
         raise DataError("no row is left to evaluate on")
     quality = answers(artifact.router, table)
+    if options.costs:
+        print(f"{card.kind} {card.short_id} on {len(table)} rows of {options.data.name}, {len(names)} models")
+        print(cost_text(card.kind, quality, table))
+        print(f"it {artifact.router.weakness}")
+        return 0
     q_strong, q_weak = table.scores.mean(axis=0)
     print(f"{card.kind} {card.short_id} on {len(table)} rows of {options.data.name}: {strong} {q_strong:.4f}, {weak} {q_weak:.4f}")
     scores = {card.kind: quality[:, 0] - quality[:, -1]}
@@ -62,3 +74,21 @@ def run(options: argparse.Namespace) -> int:
     novel = np.mean([artifact.router.is_out_of_domain(prompt) for prompt in table.prompts])
     print(f"out of domain: {novel:.1%}; it {artifact.router.weakness}")
     return 0
+
+
+def cost_text(name: str, quality: NDArray[np.float64], table: ScoreTable) -> str:
+    """Return a text table of AIQ and of the dollars per 1,000 calls at 98 % of the best single model's score."""
+    assert table.costs is not None
+    singles = single_points(table.scores, table.costs)
+    span = (min(c for c, _ in singles), max(c for c, _ in singles))
+    best = max(q for _, q in singles)
+    points = {
+        name: sweep(quality, table.costs.mean(axis=0), table.scores, table.costs),
+        "zero router": singles,
+        "oracle": sweep(table.scores, table.costs, table.scores, table.costs),
+    }
+    rows = [f"{'router':<22} {'AIQ':>7} {'$/1k at 98 %':>13}"]
+    for label, found in points.items():
+        reach = cost_at(found, 0.98 * best)
+        rows.append(f"{label:<22} {aiq(found, span):7.4f} {'not reached' if reach is None else f'{1000 * reach:.2f}':>13}")
+    return "\n".join(rows)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_models.frontier import Policy, aiq, choose, cost_at, fit_frontier, hull, single_points
+from router_models.frontier import LAMBDAS, Policy, aiq, choose, cost_at, fit_frontier, hull, single_points, sweep
 
 
 def test_a_higher_price_of_dollars_chooses_cheaper_models():
@@ -57,3 +57,10 @@ def test_a_router_that_knows_is_used_between_the_single_models():
     (policy, share), *_ = knowing.at(0.005)
     taken = policy.apply(scores, costs.mean(axis=0))
     assert 0.0 < share <= 1.0 and scores[np.arange(2000), taken].mean() > 0.9
+
+
+def test_a_sweep_pays_and_scores_what_really_happens():
+    expected, real = np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    costs = np.array([[3.0, 1.0], [5.0, 1.0]])
+    points = sweep(expected, np.array([0.004, 0.001]), real, costs)
+    assert points[0] == (4.0, 0.5) and points[-1] == (1.0, 0.5) and len(points) == len(LAMBDAS)

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -41,3 +42,23 @@ def test_questions_of_the_training_data_are_refused_or_left_out(tmp_path: Path, 
     assert main(["evaluate", "--artifact", out, "--data", str(path), "--unseen-only"]) == 0
     assert main(["evaluate", "--artifact", out, "--data", str(path), "--fold", "0"]) == 0
     assert main(["evaluate", "--artifact", out, "--data", str(path), "--fold", "1", "--unseen-only"]) == 2
+
+
+def test_many_models_with_costs_stand_beside_the_zero_router_and_the_oracle(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    # a is good at red and dear, b is good at blue and cheap, c is bad: knowing the colour is worth something.
+    rows = [
+        {"prompt": f"{colour} question {i}", "score.a": red, "score.b": 1 - red, "score.c": 0, "cost.a": 3.0, "cost.b": 1.0, "cost.c": 0.5}
+        for i in range(120)
+        for colour, red in (("red", 1), ("blue", 0))
+    ]
+    for name, part in (("train", rows[:160]), ("test", rows[160:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    recipe, out = tmp_path / "r.yaml", str(tmp_path / "o")
+    recipe.write_text("kind: ridge\noptions: {buckets_log2: 9}\n")
+    data = ["--data", str(tmp_path / "train.jsonl"), "--models", "a", "b", "c", "--out", out]
+    assert main(["train", "--config", str(recipe), *data]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--artifact", out, "--data", str(tmp_path / "test.jsonl"), "--costs"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    aiq = {line[:22].strip(): float(line[22:30]) for line in printed if line[:22].strip() in ("ridge", "zero router", "oracle")}
+    assert aiq["zero router"] + 0.1 < aiq["ridge"] <= aiq["oracle"]
