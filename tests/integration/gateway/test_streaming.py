@@ -280,3 +280,38 @@ async def test_a_compressed_stream_passes_unread(backends, gateways, session):
         assert await response.read() == delta("secret", finish="stop") + DONE
         assert response.headers["content-encoding"] == "gzip"
     assert gateway.books.outcomes[-1].is_estimated
+
+
+async def test_a_client_that_does_not_read_is_not_held_against_the_backends_pace(backends, gateways, session):
+    """16 MB are more than the buffers between us take, so the gateway has to stop reading from the backend, too."""
+    from dataclasses import replace
+
+    from gateway.assemble import build
+    from gateway.core.budget.slis.itl import Itl
+    from gateway.core.budget.slo import SloSpec
+    from gateway.edges.scoring.scorer import Scoring
+
+    backend = await backends()
+
+    async def script(wire, _seen):
+        await wire.sse_head()
+        for _ in range(1000):
+            await wire.chunk(delta("x" * 16_000))
+        await wire.chunk(delta(finish="stop") + USAGE + DONE)
+        await wire.end()
+
+    backend.script = script
+    gateway = await gateways([backend.url])
+    pace = SloSpec("pace", "itl", Itl.Options(1.0, 10.0, 0.8), 0.95, 86_400.0)
+    gateway.runtime = build(replace(gateway.config, slos=(*gateway.config.slos, pace)), gateway.state, Scoring(), 2)
+    async with session.post(gateway.url + "/chat/completions", json=ASK) as response:
+        await response.content.readany()
+        response.connection.transport.pause_reading()
+        await asyncio.sleep(1.5)
+        assert not gateway.books.outcomes, "the gateway is held up"
+        response.connection.transport.resume_reading()
+        body = await response.content.read()
+    assert body.endswith(DONE) and len(body) > 15_000_000
+    outcome = gateway.books.outcomes[-1]
+    assert outcome.reason.value == "served" and outcome.total_s > 1.4
+    assert outcome.stall_s < 0.8 and outcome.timelines[0].qoe == 1.0
