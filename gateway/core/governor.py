@@ -92,6 +92,7 @@ class Governor:
 
     def hand_over(self, successor: "Governor") -> None:
         """Give everything to the governor of a new config version in the same process."""
+        successor._alerts = self._alerts  # What is on stays on through a silence, by the SLOs' identities.
         if self._memory.rate is not None:
             successor.recall(self._remember())
 

@@ -279,6 +279,17 @@ def test_a_config_edit_hands_everything_to_the_new_version() -> None:
     assert after.prices.prices[1].per_unit < 0.6 * published.prices.prices[1].per_unit
 
 
+def test_an_alert_stays_on_through_a_config_edit_in_a_silence() -> None:
+    day, second = Day(governor()), governor()
+    for _ in range(60):
+        day.tick(day.fresh(100, FAIR, bad=90))
+    day.governor.hand_over(second)
+    day.governor = second
+    for _ in range(30):  # Beyond the 5 minutes of the short window; nobody asks.
+        shown = day.tick(dt_s=20.0).board["budgets"]
+    assert next(b for b in shown if b["slo"] == "availability")["alert"] == "page"
+
+
 def test_a_governor_that_never_ticked_has_nothing_to_hand_over() -> None:
     successor = governor()
     governor().hand_over(successor)

@@ -95,6 +95,11 @@ def test_a_line_names_every_field_of_the_record() -> None:
     assert tuple(Expectation.__dataclass_fields__) == EXPECTATION_FIELDS
 
 
+def test_a_line_of_a_build_that_knew_fewer_prospects_is_still_decided_again() -> None:
+    older = {**line(), "expectations": [e[:6] for e in line()["expectations"]]}
+    assert is_same(older, redecide(older, PRICES, GAIN))
+
+
 @pytest.mark.parametrize(
     ("field", "other"),
     [("choice", "weak"), ("why", "soft_edge"), ("scores", [0.1, 0.2]), ("margin", 0.05), ("win_rate", 0.1), ("threshold", 0.99)],
