@@ -1,11 +1,10 @@
 """`sluice store check URL`: whether a Redis or Valkey server would do as our store, and what would not work."""
 
 import argparse
-import asyncio
 import sys
 
-from gateway.edges.clock import SystemClock
-from gateway.edges.store.checkup import Level, checkup
+from gateway.edges.store.checkup import Level
+from gateway.process.inspection import inspect_store
 
 HELP = "check a Redis or Valkey server: version, scripts, latency, memory, persistence, clock"
 TIMEOUT_S = 2.0
@@ -22,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the server; exit status 1 when something would not work, 2 for a URL that is none."""
     try:
-        findings = asyncio.run(checkup(args.url, TIMEOUT_S, SystemClock()))
+        findings = inspect_store(args.url, TIMEOUT_S)
     except ValueError as exc:
         print(exc, file=sys.stderr)
         return 2

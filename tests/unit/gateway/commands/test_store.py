@@ -28,9 +28,9 @@ def test_a_url_that_is_none_ends_with_2(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_warnings_are_no_problem(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def found(*_: Any) -> list[Finding]:
+    def found(*_: Any) -> list[Finding]:
         return [Finding(Level.OK, "version", "Valkey 9"), Finding(Level.WARNING, "memory", "soon full", "raise it")]
 
-    monkeypatch.setattr(store, "checkup", found)
+    monkeypatch.setattr(store, "inspect_store", found)
     assert call("check", "redis://h") == 0
     assert capsys.readouterr().out == "ok       version      Valkey 9\nwarning  memory       soon full; raise it\nno problems\n"
