@@ -1,9 +1,10 @@
 """The clocks of one attempt: first token, idle, total. (The connect clock is aiohttp's `sock_connect`.)
 
-One timer per attempt. It is not moved when the deadline moves (that happens with every chunk); it looks at the deadline
-when it goes off and is set again if that lies ahead. A deadline strikes only while the attempt waits for its backend: a
-reader who is slow must not make a backend look slow. It strikes by cancelling the waiting task, as `asyncio.timeout` does,
-which costs several times as much.
+One timer for all attempts (`Alarm`), set to the nearest deadline. It is not moved when that deadline moves (that happens with every
+chunk) or is met (that happens with every answer): when it goes off it looks at all attempts, and is set again to what is nearest
+then. So an attempt sets no timer of its own (2 us), and the alarm goes off about once per patience. A deadline strikes only while the
+attempt waits for its backend: a reader who is slow must not make a backend look slow. It strikes by cancelling the waiting task, as
+`asyncio.timeout` does, which costs several times as much.
 """
 
 import asyncio
@@ -19,18 +20,51 @@ SAID = {
 }
 
 
+class Alarm:
+    """Goes off at the nearest deadline of all attempts that wait, or a little before it was the nearest."""
+
+    __slots__ = ("_clock", "_handle", "_loop", "at_s", "watched")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._loop = clock, asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self.at_s = math.inf
+        """When it goes off, clock seconds; never after the deadline of an attempt that waits."""
+        self.watched: dict[Clocks, None] = {}
+        """Attempts under way, waiting or not."""
+
+    def set(self, at_s: float, now_s: float) -> None:
+        """Go off at another time."""
+        self.stop()
+        self.at_s = at_s
+        self._handle = self._loop.call_later(self._clock.real_s(at_s - now_s), self._ring)
+
+    def stop(self) -> None:
+        """Let the timer go."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self.at_s = math.inf
+
+    def _ring(self) -> None:
+        self._handle, self.at_s = None, math.inf
+        now_s = self._clock.now_s()
+        nearest_s = min([clocks.looked(now_s) for clocks in list(self.watched)], default=math.inf)
+        if nearest_s < math.inf:
+            self.set(nearest_s, now_s)
+
+
 class Clocks:
     """Deadlines of one attempt, in the clock's seconds; belongs to the task that makes it."""
 
     __slots__ = (
-        "_backend", "_cancels", "_clock", "_deadline_s", "_first_s", "_handle", "_idle_s", "_is_waiting", "_loop", "_reason", "_struck",
-        "_task", "_total_s", "_ttft_s",
+        "_alarm", "_backend", "_cancels", "_clock", "_deadline_s", "_first_s", "_idle_s", "_is_waiting", "_reason", "_struck", "_task",
+        "_total_s", "_ttft_s",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock, backend: str, ttft_s: float, idle_s: float, total_s: float) -> None:
-        self._clock, self._backend = clock, backend
-        self._loop = loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+    def __init__(self, clock: Clock, backend: str, ttft_s: float, idle_s: float, total_s: float, alarm: Alarm | None = None) -> None:
+        self._clock, self._backend, self._alarm = clock, backend, alarm or Alarm(clock)
+        task = asyncio.current_task()
         assert task is not None
         self._task = task
         now_s = clock.now_s()
@@ -40,7 +74,7 @@ class Clocks:
         self._total_s = now_s + total_s
         self._deadline_s, self._reason = math.inf, Reason.UPSTREAM_TIMEOUT_TOTAL
         self._is_waiting, self._struck, self._cancels = False, False, 0
-        self._handle: asyncio.TimerHandle | None = None
+        self._alarm.watched[self] = None
 
     def wait(self) -> None:
         """Note that the task now waits for the backend.
@@ -58,12 +92,8 @@ class Clocks:
         if deadline_s <= now_s:
             raise self.failure()
         self._cancels = self._task.cancelling()
-        handle = self._handle
-        # A deadline that moves ahead is found by the timer; one that moves nearer needs the timer set anew.
-        if handle is None or handle.when() > self._loop.time() + self._clock.real_s(deadline_s - now_s):
-            if handle is not None:
-                handle.cancel()
-            self._set(now_s)
+        if deadline_s < self._alarm.at_s:
+            self._alarm.set(deadline_s, now_s)
 
     def waited(self) -> None:
         """Note that the backend has answered."""
@@ -83,23 +113,17 @@ class Clocks:
         return UpstreamFailure(self._reason, f"backend {self._backend}: {SAID[self._reason].format(limit_s)}")
 
     def stop(self) -> None:
-        """Let the timer go."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        """Be watched no more."""
         self._is_waiting = False
+        self._alarm.watched.pop(self, None)
 
-    def _set(self, now_s: float) -> None:
-        self._handle = self._loop.call_later(self._clock.real_s(self._deadline_s - now_s), self._look)
-
-    def _look(self) -> None:
-        self._handle = None
+    def looked(self, now_s: float) -> float:
+        """Strike when the deadline has passed; return when to look again: inf while nobody waits, since the next `wait` sees to it."""
         if not self._is_waiting:
-            return  # the next `wait` sets it again
-        now_s = self._clock.now_s()
+            return math.inf
         # Timers may go off a clock tick early.
         if now_s < self._deadline_s - 0.001:
-            self._set(now_s)
-            return
+            return self._deadline_s
         self._struck, self._is_waiting = True, False
         self._task.cancel()
+        return math.inf

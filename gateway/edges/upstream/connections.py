@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         while not answer.status:
             if self.trouble is not None:
                 raise self.trouble
-            await self._wait()
+            await self._news()
         return answer
 
     async def read(self) -> bytes:
@@ -111,7 +111,13 @@ class Connection(asyncio.Protocol):
                 return b""
             if self.trouble is not None:
                 raise self.trouble
-            await self._wait()
+            await self._news()
+        return self.take()
+
+    def take(self) -> bytes:
+        """Hand over the body bytes that are there, and let more come."""
+        answer = self.answer
+        assert answer is not None
         data = answer.take()
         if self._is_paused and self._transport is not None:
             self._is_paused = False
@@ -152,15 +158,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
+        """Return what is done when something has come, or the connection has ended."""
         waiter = self._waiter = self._loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return waiter
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -200,10 +204,8 @@ class Origin:
         Raises: TimeoutError when no connection stands in time, OSError.
         """
         while True:
-            while self._idle:
-                idle = self._idle.pop()
-                if idle.is_usable():
-                    return idle
+            if (idle := self.idle()) is not None:
+                return idle
             if self.open < self._max:
                 return await self._open(connect_timeout_s)
             turn: asyncio.Future[None] = self._loop.create_future()
@@ -214,6 +216,14 @@ class Origin:
                 if turn.done() and not turn.cancelled():
                     self._call_next()
                 raise
+
+    def idle(self) -> Connection | None:
+        """Return an idle connection; None when there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+        return None
 
     def drop_idle(self) -> None:
         """Close what is idle: one of them was just found dead."""

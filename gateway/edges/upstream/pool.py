@@ -19,7 +19,7 @@ from yarl import URL
 
 from gateway.domain.catalog import Backend
 from gateway.domain.errors import Reason
-from gateway.edges.upstream.clocks import Clocks
+from gateway.edges.upstream.clocks import Alarm, Clocks
 from gateway.edges.upstream.connections import IDLE_CONNECTION_S, LOOK_EVERY_S, Broken, Connection, Origin
 from gateway.edges.upstream.exchange import Target
 from gateway.edges.upstream.framing import Malformed
@@ -43,6 +43,7 @@ class AiohttpUpstream:
         self._targets: dict[str, Target] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(clock)
         self._connections_max = options.connections_max
         self._connect_timeout_s = clock.real_s(options.connect_timeout)
         self._session = aiohttp.ClientSession(
@@ -56,7 +57,7 @@ class AiohttpUpstream:
 
         Raises: UpstreamFailure.
         """
-        clocks = Clocks(self._clock, backend.id, call.ttft_timeout_s, self.options.idle_timeout, call.total_timeout_s)
+        clocks = Clocks(self._clock, backend.id, call.ttft_timeout_s, self.options.idle_timeout, call.total_timeout_s, self._alarm)
         try:
             answer = HttpAnswer(backend.id, await self._post(backend, call, clocks), clocks)
         except BaseException:
@@ -84,6 +85,7 @@ class AiohttpUpstream:
     async def close(self) -> None:
         """Close all connections."""
         self._looking.cancel()
+        self._alarm.stop()
         for origin in self._origins.values():
             origin.close()
         await self._session.close()
@@ -95,7 +97,7 @@ class AiohttpUpstream:
         connection: Connection | None = None
         try:
             clocks.wait()
-            connection = await origin.connection(self._connect_timeout_s)
+            connection = origin.idle() or await origin.connection(self._connect_timeout_s)
             try:
                 await connection.ask(target.request(call))
             except Broken:
@@ -173,15 +175,16 @@ class AiohttpUpstream:
 
 
 class HttpAnswer:
-    """A backend's answer; `ports.UpstreamAnswer`."""
+    """A backend's answer; `ports.UpstreamAnswer`. Its own iterator: an asynchronous generator costs 3 us more per answer."""
 
-    __slots__ = ("_answer", "_backend", "_clocks", "_connection", "headers", "is_stream", "status")
+    __slots__ = ("_answer", "_backend", "_clocks", "_connection", "_is_over", "headers", "is_stream", "status")
 
     def __init__(self, backend: str, connection: Connection, clocks: Clocks) -> None:
         self._backend, self._connection, self._clocks = backend, connection, clocks
         answer = connection.answer
         assert answer is not None
         self._answer = answer
+        self._is_over = False
         self.status: int = answer.status
         self.headers: Headers = answer.fields
         self.is_stream = answer.content_type.lower().startswith("text/event-stream")
@@ -192,32 +195,43 @@ class HttpAnswer:
         """Stop the first token's clock of a stream; the idle clock takes over."""
         self._clocks.first_token_came()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """Yield body bytes as they come.
 
         Raises: UpstreamFailure (UPSTREAM_TIMEOUT_*, UPSTREAM_CUT).
         """
-        clocks, connection, answer = self._clocks, self._connection, self._answer
-        while True:
-            try:
-                if not answer.is_complete:
-                    clocks.wait()
-                data = await connection.read()
-            except asyncio.CancelledError:
-                if clocks.has_struck():
-                    raise clocks.failure() from None
-                raise
-            except (Broken, Malformed) as exc:
-                raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
-            finally:
-                clocks.waited()
-            is_last = answer.is_complete and not answer.body_bytes
-            if is_last:
-                self.close()
-            if data:
-                yield data
-            if is_last:
-                return
+        return self
+
+    def __aiter__(self) -> "HttpAnswer":
+        return self
+
+    async def __anext__(self) -> bytes:
+        answer = self._answer
+        if self._is_over:
+            raise StopAsyncIteration
+        data = self._connection.take() if answer.body_bytes else await self._next()
+        if answer.is_complete and not answer.body_bytes:
+            self._is_over = True
+            self.close()
+            if not data:
+                raise StopAsyncIteration
+        return data
+
+    async def _next(self) -> bytes:
+        """Wait for body bytes under the clocks; b"" at the end."""
+        clocks = self._clocks
+        try:
+            if not self._answer.is_complete:
+                clocks.wait()
+            return await self._connection.read()
+        except asyncio.CancelledError:
+            if clocks.has_struck():
+                raise clocks.failure() from None
+            raise
+        except (Broken, Malformed) as exc:
+            raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
+        finally:
+            clocks.waited()
 
     def close(self) -> None:
         """Let go: an unfinished answer's connection is closed, a finished one's is kept."""

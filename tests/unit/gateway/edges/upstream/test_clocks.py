@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.errors import Reason
 from gateway.edges.clock import SystemClock
-from gateway.edges.upstream.clocks import Clocks
+from gateway.edges.upstream.clocks import Alarm, Clocks
 from gateway.ports import UpstreamFailure
 
 
@@ -101,3 +101,28 @@ async def test_the_message_names_backend_and_patience():
     made = clocks(ttft_s=0.02)
     with pytest.raises(UpstreamFailure, match=r"backend b: no first token within 0\.02 s"):
         await waits(made, 1.0)
+
+
+async def test_one_alarm_strikes_each_attempt_at_its_own_deadline_whatever_order_they_came_in():
+    clock, loop = SystemClock(), asyncio.get_running_loop()
+    alarm, start, ended = Alarm(clock), loop.time(), {}
+
+    async def attempt(ttft_s: float) -> None:
+        made = Clocks(clock, "b", ttft_s, 9.0, 9.0, alarm)
+        assert await struck(made) is Reason.UPSTREAM_TIMEOUT_TTFT
+        ended[ttft_s] = loop.time() - start
+        made.stop()
+
+    await asyncio.gather(*(attempt(s) for s in (0.15, 0.05, 0.1, 0.02)))
+    assert all(limit_s - 0.002 <= at_s < limit_s + 0.04 for limit_s, at_s in ended.items())
+    assert not alarm.watched and alarm.at_s == float("inf")
+
+
+async def test_an_attempt_that_ended_leaves_the_alarm_and_one_that_goes_on_keeps_it():
+    clock = SystemClock()
+    alarm = Alarm(clock)
+    ended, going = Clocks(clock, "b", 0.02, 9.0, 9.0, alarm), Clocks(clock, "b", 0.06, 9.0, 9.0, alarm)
+    await waits(ended, 0.0)
+    ended.stop()
+    assert list(alarm.watched) == [going]
+    assert await struck(going) is Reason.UPSTREAM_TIMEOUT_TTFT
