@@ -70,23 +70,36 @@ class DebugTrace:
     prices_version: int | None
 
 
+class Kept(tuple[tuple[str, str], ...]):
+    """What `kept` returned: headers of a client that go on to a backend, before ours are added."""
+
+    __slots__ = ()
+
+
+def kept(headers: Headers) -> Kept:
+    """Return those of a client's headers that go on to a backend.
+
+    Raises: GatewayError AMBIGUOUS_REQUEST for a line break or NUL in a header.
+    """
+    dropped = _with_named(_NOT_FORWARDED, headers)
+    staying = []
+    for pair in headers:
+        low = pair[0].lower()
+        if low not in dropped and not low.startswith(_HINT_PREFIXES):
+            staying.append(pair)
+    if is_broken("".join([part for pair in staying for part in pair])):
+        raise GatewayError(Reason.AMBIGUOUS_REQUEST, "a header holds a line break or NUL")
+    return Kept(staying)
+
+
 def forwarded(headers: Headers, request_id: str) -> list[tuple[str, str]]:
     """Return the headers for a backend; the backend's own key is added by the edge that sends.
 
     `accept-encoding` becomes identity, since a compressed stream cannot be metered; `x-request-id` becomes ours.
     Raises: GatewayError AMBIGUOUS_REQUEST for a line break or NUL in a header.
     """
-    dropped = _with_named(_NOT_FORWARDED, headers)
-    kept = []
-    for pair in headers:
-        low = pair[0].lower()
-        if low not in dropped and not low.startswith(_HINT_PREFIXES):
-            kept.append(pair)
-    if is_broken("".join([part for pair in kept for part in pair])):
-        raise GatewayError(Reason.AMBIGUOUS_REQUEST, "a header holds a line break or NUL")
-    kept.append(("accept-encoding", "identity"))
-    kept.append((REQUEST_ID, request_id))
-    return kept
+    staying = headers if type(headers) is Kept else kept(headers)  # Who sees the same headers often keeps what is kept of them.
+    return [*staying, ("accept-encoding", "identity"), (REQUEST_ID, request_id)]
 
 
 def returned(headers: Headers, is_body_changed: bool) -> list[tuple[str, str]]:
@@ -96,15 +109,16 @@ def returned(headers: Headers, is_body_changed: bool) -> list[tuple[str, str]]:
     said. The backend's request id goes by `x-upstream-request-id`; a broken header is left out.
     """
     dropped = _with_named(_NOT_RETURNED, headers)
-    kept = []
+    some_broken = is_broken("".join([part for pair in headers for part in pair]))
+    staying = []
     for name, text in headers:
         low = name.lower()
-        if low in dropped or low.startswith(_HINT_PREFIXES) or is_broken(text) or is_broken(name):
+        if low in dropped or low.startswith(_HINT_PREFIXES) or (some_broken and (is_broken(text) or is_broken(name))):
             continue
         if is_body_changed and low in ("content-encoding", "content-type", "etag", "content-md5", "digest"):
             continue
-        kept.append((UPSTREAM_REQUEST_ID if low == REQUEST_ID else name, text))
-    return kept
+        staying.append((UPSTREAM_REQUEST_ID if low == REQUEST_ID else name, text))
+    return staying
 
 
 def own(trace: Trace, debug: DebugTrace | None = None) -> list[tuple[str, str]]:

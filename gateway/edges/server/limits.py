@@ -22,7 +22,7 @@ from aiohttp.web import BaseRequest
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.edges.server.options import ServerOptions
-from gateway.edges.server.usual import Usual, read_usual
+from gateway.edges.server.usual import Recurring, Usual, read_usual
 from gateway.wire.refusal import Refusal, refusal
 
 LOG = logging.getLogger("sluice.server")
@@ -55,7 +55,7 @@ class Gate(Protocol):
 class Connection(web.RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_coming", "_expected", "_gate", "_has_parsed", "_head_bytes", "_head_from_s", "_later", "usual")
+    __slots__ = ("_coming", "_expected", "_gate", "_has_parsed", "_head_bytes", "_head_from_s", "_later", "_recurring", "usual")
 
     def __init__(self, gate: Gate, server: "Server", **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
@@ -70,6 +70,7 @@ class Connection(web.RequestHandler):
         self._expected: Usual | None = None
         """A usual call whose body is still coming."""
         self._coming = bytearray()
+        self._recurring: Recurring | None = None
         self._later = b""
         """What came behind the usual call under way."""
 
@@ -135,9 +136,13 @@ class Connection(web.RequestHandler):
         call = self._expected
         if call is None:
             options = self._gate.options
-            call = read_usual(data, self._gate.usual_paths, options.headers_max, options.body_max)
+            recurring = self._recurring
+            call = None if recurring is None else recurring.read(data, options.headers_max, options.body_max)
             if call is None:
-                return False
+                call = read_usual(data, self._gate.usual_paths, options.headers_max, options.body_max)
+                if call is None:
+                    return False
+                self._recurring = Recurring(data, call)
             if len(data) == call.body_start + call.length:
                 self._answer(call, data[call.body_start :])
                 return True

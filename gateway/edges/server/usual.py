@@ -4,6 +4,9 @@ aiohttp's parser, its request, its body's stream and its task cost as much as th
 pattern accepts entirely becomes a dictionary. Everything else is none of this file's business and goes to aiohttp, which is strict:
 chunked, compressed or expected bodies, upgrades, repeated fields that may stand only once, HTTP/1.0, broken or folded lines, a head
 that came in pieces. What is read here, aiohttp would read in the same way (tests/unit/gateway/edges/server/test_usual.py).
+
+A client sends the same head again and again on one connection, but for the length: `Recurring` knows it by comparing bytes (0.7 us
+instead of 5).
 """
 
 import re
@@ -11,11 +14,14 @@ from collections.abc import Collection, Mapping
 
 from gateway.domain.value import value
 from gateway.ports import Headers
+from gateway.wire.headers import kept
 
 FIELDS_MAX = 128
 
 _LINE = re.compile(rb"POST (/[!-~]*) HTTP/1\.1\r\n")
 _FIELD = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n", re.MULTILINE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+_DIGITS_MAX = 15
 _ONCE = frozenset(
     (
         "content-length", "content-location", "content-range", "content-type", "etag", "host", "max-forwards", "server", "user-agent",
@@ -33,7 +39,7 @@ class Usual:
     path: str
     query: str
     fields: Headers
-    """As they came."""
+    """As they came; of a head that came again only what goes on to a backend (`wire/headers.py`, `kept`)."""
     headers: Mapping[str, str]
     """The first of each name, names in lower case."""
     body_start: int
@@ -68,9 +74,39 @@ def read_usual(data: bytes, paths: Collection[str], head_max: int, body_max: int
             continue
         headers[low] = told
     length = headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit() and len(length) < 16) or "host" not in headers or not _UNUSUAL.isdisjoint(headers):
+    if (
+        not (length.isascii() and length.isdigit() and len(length) <= _DIGITS_MAX)
+        or "host" not in headers
+        or not _UNUSUAL.isdisjoint(headers)
+    ):
         return None
     if "connection" in headers and headers["connection"].lower() != "keep-alive":
         return None
     wanted = int(length)
     return Usual(path, query, fields, headers, end + 4, wanted) if wanted <= body_max else None
+
+
+class Recurring:
+    """The head of a call that was read, to know the next one of the same bytes and another length."""
+
+    __slots__ = ("_after", "_before", "_fields", "_headers", "_is_kept", "_path", "_query")
+
+    def __init__(self, data: bytes, call: Usual) -> None:
+        found = _LENGTH.search(data, 0, call.body_start)
+        assert found is not None  # or else it would not be usual
+        self._before, self._after = data[: found.start(1)], data[found.end(1) : call.body_start]
+        self._path, self._query, self._fields, self._headers = call.path, call.query, call.fields, call.headers
+        self._is_kept = False
+
+    def read(self, data: bytes, head_max: int, body_max: int) -> Usual | None:
+        """Return the call that these bytes begin; None when its head is another one."""
+        start = len(self._before)
+        end = data.find(b"\r", start, start + _DIGITS_MAX + 1)
+        if end < 0 or not data.startswith(self._before) or not data.startswith(self._after, end):
+            return None
+        digits, body_start = data[start:end], end + len(self._after)
+        if not digits.isdigit() or body_start > head_max or int(digits) > body_max:
+            return None
+        if not self._is_kept:
+            self._fields, self._is_kept = kept(self._fields), True
+        return Usual(self._path, self._query, self._fields, self._headers, body_start, int(digits))
