@@ -105,6 +105,8 @@ class Route:
 class Right(Enum):
     """What a tenant may do that could buy its way out of a budget; all off by default."""
 
+    __hash__ = object.__hash__  # As `errors.Fault`'s.
+
     THRESHOLD = "threshold"
     CHOOSE_MODEL = "choose_model"
     RAISE_CLASS = "raise_class"

@@ -9,6 +9,8 @@ from gateway.domain.value import value
 class Endpoint(Enum):
     """The calls that are placed on models. Only chat and completions may be answered by another model."""
 
+    __hash__ = object.__hash__  # As `errors.Fault`'s.
+
     CHAT = "chat"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"

@@ -5,6 +5,7 @@ came into force, with the gains of its routes) and `decision`.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from gateway.core.pricing.terms import terms_of
@@ -15,6 +16,7 @@ from gateway.domain.expectation import Expectation
 from gateway.domain.prices import Prices
 
 EXPECTATION_FIELDS = ("model", "quality", "success", "late", "usd", "completion_tokens", "stall", "breaks")
+_expected = attrgetter(*EXPECTATION_FIELDS)
 PRICES_FIELDS = ("kind", "wall_s", "prices", "gains", "config_hash")
 RECORD_FIELDS = (
     "kind", "wall_s", "request_id", "endpoint", "tenant", "class", "class_value", "route", "named", "prices_version",
@@ -34,7 +36,7 @@ def as_line(record: tuple[Any, ...]) -> dict[str, Any]:
         line["gains"] = {route: [list(k) for k in gain.knots] for route, gain in record[3].items()}
         return line
     line = dict(zip(RECORD_FIELDS, record, strict=True))
-    line["expectations"] = [[getattr(e, f) for f in EXPECTATION_FIELDS] for e in line["expectations"]]
+    line["expectations"] = [list(_expected(e)) for e in line["expectations"]]
     return line
 
 

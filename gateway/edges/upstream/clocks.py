@@ -23,10 +23,10 @@ SAID = {
 class Alarm:
     """Goes off at the nearest deadline of all attempts that wait, or a little before it was the nearest."""
 
-    __slots__ = ("_clock", "_handle", "_loop", "at_s", "watched")
+    __slots__ = ("_clock", "_handle", "at_s", "loop", "watched")
 
     def __init__(self, clock: Clock) -> None:
-        self._clock, self._loop = clock, asyncio.get_running_loop()
+        self._clock, self.loop = clock, asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self.at_s = math.inf
         """When it goes off, clock seconds; never after the deadline of an attempt that waits."""
@@ -37,7 +37,7 @@ class Alarm:
         """Go off at another time."""
         self.stop()
         self.at_s = at_s
-        self._handle = self._loop.call_later(self._clock.real_s(at_s - now_s), self._ring)
+        self._handle = self.loop.call_later(self._clock.real_s(at_s - now_s), self._ring)
 
     def stop(self) -> None:
         """Let the timer go."""
@@ -63,8 +63,9 @@ class Clocks:
     )  # fmt: skip
 
     def __init__(self, clock: Clock, backend: str, ttft_s: float, idle_s: float, total_s: float, alarm: Alarm | None = None) -> None:
-        self._clock, self._backend, self._alarm = clock, backend, alarm or Alarm(clock)
-        task = asyncio.current_task()
+        self._clock, self._backend = clock, backend
+        self._alarm = alarm = alarm or Alarm(clock)
+        task = asyncio.current_task(alarm.loop)  # Not told the loop, asyncio asks the kernel for the process's id to find it.
         assert task is not None
         self._task = task
         now_s = clock.now_s()
@@ -74,7 +75,7 @@ class Clocks:
         self._total_s = now_s + total_s
         self._deadline_s, self._reason = math.inf, Reason.UPSTREAM_TIMEOUT_TOTAL
         self._is_waiting, self._struck, self._cancels = False, False, 0
-        self._alarm.watched[self] = None
+        alarm.watched[self] = None
 
     def wait(self) -> None:
         """Note that the task now waits for the backend.
