@@ -101,6 +101,8 @@ def _run(args: argparse.Namespace) -> int:
     if not args.speed > 0:
         raise ScenarioError("--speed must be above 0")
     plan = _plan(args)
+    if plan.scenario.is_virtual:
+        raise ScenarioError(f"{plan.scenario.name} has bills, budget_edits or store_away, which only `load sim` can play")
     out = args.out or Path("out") / f"{plan.scenario.name}-run-{args.law or 'law'}"
     options = Options(out, args.speed, args.url, args.key, tuple(Event.read(text) for text in args.event))
     check(options)

@@ -49,6 +49,8 @@ class Sample:
     projected: dict[str, float | None] = field(default_factory=dict)
     """Use of each budget at the end of its period if things go on as they went; 1 uses it up exactly."""
     breakers: dict[str, str] = field(default_factory=dict)
+    infeasible: list[str] = field(default_factory=list)
+    """SLOs that are said not to be possible together with those before them."""
 
 
 @dataclass(slots=True)

@@ -26,6 +26,15 @@ KEY = "sk-load-{}"
 """Key of the tenant that sends one class's traffic; these tenants exist only in the scenario's own configuration."""
 
 
+LISTS = {
+    "bursts": ("at_s", "for_s", "times"),
+    "bills": ("target", "at_s", "for_s", "times"),
+    "budget_edits": ("at_s", "times"),
+    "store_away": ("at_s", "for_s"),
+}
+"""Lists of a scenario, and what each of their members says."""
+
+
 class ScenarioError(ValueError):
     """The scenario file is wrong; the message says where."""
 
@@ -61,6 +70,12 @@ class Scenario:
     budget: Budget | None = None
     law: str | None = None
     """Instead of the configuration's law; `static` and `step` are calibrated on the forecast."""
+    bills: tuple[Mapping[str, Any], ...] = ()
+    """Models whose bills are `times` the tariff: {target, at_s, for_s, times}. On virtual time only, as the next two."""
+    budget_edits: tuple[Mapping[str, float], ...] = ()
+    """Moments at which the operator makes the cost budget `times` as large: {at_s, times}."""
+    store_away: tuple[Mapping[str, float], ...] = ()
+    """Times at which the store is not to be reached: {at_s, for_s}; counts wait, prices stay."""
     router: str | None = None
     """Router artifact instead of the configuration's: builtin, constant, or a folder."""
 
@@ -78,7 +93,8 @@ class Scenario:
             raise ScenarioError(f"{path}: unknown key {unknown[0]!r}; there are {', '.join(cls.__dataclass_fields__)}")
         try:
             data["faults"] = tuple(Fault(**f) for f in data.get("faults", ()))
-            data["bursts"] = tuple(data.get("bursts", ()))
+            for key in LISTS:
+                data[key] = tuple(data.get(key, ()))
             data["budget"] = Budget(**data["budget"]) if data.get("budget") else None
             scenario = cls(**data)
         except (TypeError, FaultError) as trouble:
@@ -98,9 +114,18 @@ class Scenario:
         for fault in self.faults:
             if fault.target not in self.backends:
                 raise ScenarioError(f"{path}: faults: target {fault.target!r} is none of the backends {', '.join(self.backends)}")
-        for burst in self.bursts:
-            if set(burst) != {"at_s", "for_s", "times"}:
-                raise ScenarioError(f"{path}: bursts: each needs exactly at_s, for_s and times")
+        for key, needed in LISTS.items():
+            for one in getattr(self, key):
+                if set(one) != set(needed):
+                    raise ScenarioError(f"{path}: {key}: each needs exactly {', '.join(needed[:-1])} and {needed[-1]}")
+        for bill in self.bills:
+            if bill["target"] not in self.backends:
+                raise ScenarioError(f"{path}: bills: target {bill['target']!r} is none of the backends {', '.join(self.backends)}")
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it has happenings that only a simulation can play."""
+        return bool(self.bills or self.budget_edits or self.store_away)
 
     def traffic(self, data: Path) -> list[tuple[Arrival, str]]:
         """Return all arrivals with their classes, the same for the same seed.

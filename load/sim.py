@@ -18,6 +18,7 @@ import numpy as np
 
 from gateway.config.load import Config
 from gateway.core.assemble import Core, Prediction, assemble
+from gateway.core.budget.slo import SloSpec
 from gateway.core.dispatcher import Ticket
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
@@ -66,11 +67,8 @@ class Simulation:
     def __init__(self, scenario: Scenario, config: Config, prediction: Prediction, qualities: Qualities, started_wall_s: float) -> None:
         self.scenario, self.config, self._qualities, self._wall_0 = scenario, config, qualities, started_wall_s
         self.state = State()
-        delay_s = config.store.flush_every + config.pricing.tick / 2 + config.store.poll_every
-        self.core: Core = assemble(
-            config.catalog, config.slos, config.pricing, {scenario.route: prediction}, self.state, config.mode, config.price_hash, delay_s,
-            config.upstream.retry_share, config.upstream.attempts_max,
-        )  # fmt: skip
+        self._prediction = prediction
+        self.core = self._assemble(config.slos)
         route = config.catalog.routes[scenario.route]
         self._models = tuple(config.catalog.models[m] for m in route.models)
         self._engines = {m.name: Engine[Played](PRESETS[scenario.backends[m.name]]) for m in self._models}
@@ -97,14 +95,24 @@ class Simulation:
         self._every(config.upstream.probe_every, last_s, self._probe)
         for switch in switches(self.scenario.faults):
             self._at(switch.at_s, partial(self._switch, switch))
+        for edit in self.scenario.budget_edits:
+            self._at(edit["at_s"], partial(self._edit, edit["times"]))
         for (arrival, klass), prompt in zip(traffic, prompts, strict=True):
             self._play_until(arrival.at_s)
             self._arrive(arrival, klass, prompt)
         self._play_until(float("inf"))
-        cost = next((s for s in config.slos if s.kind == "cost"), None)
-        budget_usd = float(cost.options.usd) if cost is not None else None
+        cost = next((s.spec for s in self.core.slos if s.spec.kind == "cost"), None)
+        budget_usd = float(cost.options.usd) if cost is not None else None  # After every edit.
         law = config.pricing.law
         return Result(self.scenario.name, "sim", law, last_s, budget_usd, self._models[0].name, 1.0, self.rows, self.samples)
+
+    def _assemble(self, slos: Sequence[SloSpec]) -> Core:
+        config = self.config
+        delay_s = config.store.flush_every + config.pricing.tick / 2 + config.store.poll_every
+        return assemble(
+            config.catalog, slos, config.pricing, {self.scenario.route: self._prediction}, self.state, config.mode, config.price_hash, delay_s,
+            config.upstream.retry_share, config.upstream.attempts_max,
+        )  # fmt: skip
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -191,9 +199,11 @@ class Simulation:
 
     def _answered(self, ticket: Ticket, opened: Open, model: str, now_s: float) -> None:
         facts, arrival = ticket.facts, opened.arrival
+        times = self._times(model, now_s)
+        usd = None if times == 1.0 else times * self.config.catalog.models[model].tariff.usd(arrival.input_tokens, arrival.output_tokens)
         outcome = Outcome(
             Reason.SERVED, model, opened.ttft_s if facts.is_streaming else None, now_s - facts.arrived_s, arrival.input_tokens,
-            arrival.output_tokens, attempts=ticket.attempts, was_streamed=facts.is_streaming,
+            arrival.output_tokens, attempts=ticket.attempts, was_streamed=facts.is_streaming, billed_usd=usd,
         )  # fmt: skip
         expected = self.core.dispatcher.promise(facts.route).timelines
         if expected and outcome.ttft_s is not None:
@@ -260,6 +270,24 @@ class Simulation:
                     self.state.placement.probed(backend.id, model.name, is_well, now_s)
         self._drain_queue(now_s)
 
+    def _edit(self, times: float, now_s: float) -> None:
+        """Make the cost budget larger or smaller, as an edit of the YAML does it in a gateway."""
+        slos = [s.spec for s in self.core.slos]
+        edited = [replace(s, options=replace(s.options, usd=s.options.usd * times)) if s.kind == "cost" else s for s in slos]
+        before, self.core = self.core, self._assemble(edited)
+        before.governor.hand_over(self.core.governor)
+
+    def _times(self, model: str, now_s: float) -> float:
+        """Return what a model bills, over its tariff."""
+        times = 1.0
+        for bill in self.scenario.bills:
+            if bill["target"] == model and bill["at_s"] <= now_s < bill["at_s"] + bill["for_s"]:
+                times *= bill["times"]
+        return times
+
+    def _is_away(self, now_s: float) -> bool:
+        return any(a["at_s"] <= now_s < a["at_s"] + a["for_s"] for a in self.scenario.store_away)
+
     # -- budgets ---------------------------------------------------------------------------------------------------
 
     def _book(self, entries: Sequence[Entry]) -> None:
@@ -268,12 +296,16 @@ class Simulation:
             booked[name] = booked.get(name, 0) + amount
 
     def _flush(self, now_s: float) -> None:
+        if self._is_away(now_s):
+            return
         self.state.counts.add(self._booked.items(), self._wall_0 + now_s)
         for name, amount in self._booked.items():
             self._told[name] = self._told.get(name, 0) + amount
         self._booked = {}
 
     def _govern(self, now_s: float) -> None:
+        if self._is_away(now_s):
+            return
         health = {m.name: self.state.placement.health(m.name) for m in self._models}
         seen = {name: (h.success, h.late) for name, h in health.items()}
         self._published = self.core.governor.tick(self.state.counts, self._told, self._wall_0 + now_s, seen, is_quick=True)
@@ -281,6 +313,8 @@ class Simulation:
         self._sample(now_s)
 
     def _adopt(self, now_s: float) -> None:
+        if self._is_away(now_s):
+            return
         self.core.dispatcher.adopt(self._published.prices, Overrides(), now_s)
 
     def _sample(self, now_s: float) -> None:
@@ -289,7 +323,16 @@ class Simulation:
         breakers = {b.id: self.state.placement.account(b.id, m.name).breaker.state.value for m in self._models for b in m.backends}
         alpha = prices.alpha_ref.get(self.scenario.route)
         self.samples.append(
-            Sample(now_s, alpha, spent, prices.mode, {p.slo: p.value for p in prices.prices}, _projected(self._published), breakers)
+            Sample(
+                now_s,
+                alpha,
+                spent,
+                prices.mode,
+                {p.slo: p.value for p in prices.prices},
+                _projected(self._published),
+                breakers,
+                list(prices.infeasible),
+            )
         )
 
 

@@ -249,6 +249,6 @@ def _running_prices(args: argparse.Namespace) -> Prices:
         raise Unreachable(f"{url}: {state.get('error', 'no budget state is published yet')}")
     prices = tuple(Price(b["slo"], b["kind"], b["price"], b["allowance"], b["route"]) for b in board["budgets"])
     # A law with a fixed threshold publishes it as the reference of every route, and no price.
-    fixed = next(iter(board["alpha_ref"].values()), None) if board["law"] == "static" else None
+    fixed = next(iter(board["alpha_ref"].values()), None) if board["law"] in ("static", "step") else None
     version = (state.get("local") or {}).get("prices_version") or 0
     return Prices(version, 0, "", board["made_wall_s"], board["law"], prices, board["mean_value"], fixed, mode=board["mode"])

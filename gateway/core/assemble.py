@@ -67,7 +67,8 @@ def assemble(
     law = LAWS[pricing.law](pricing.law_options)
     first = {name: _prior_card(catalog, catalog.routes[name], p) for name, p in predictions.items()}
     source = cards or (lambda: {name: state.sample.card(name, card.models) or card for name, card in first.items()})
-    governor = Governor(slos, law, pricing.priority, tuple(catalog.models), gains, source, config_hash, telemetry_delay_s)
+    classes = {k.name: k.value for k in catalog.classes.values()}
+    governor = Governor(slos, law, pricing.priority, tuple(catalog.models), gains, source, config_hash, telemetry_delay_s, classes)
     return Core(dispatcher, governor, slos, gains, config_hash)
 
 

@@ -60,6 +60,7 @@ class Governor:
         cards: Callable[[], Mapping[str, Card]],
         config_hash: str,
         telemetry_delay_s: float,
+        classes: Mapping[str, float] | None = None,
     ) -> None:
         """Build a governor.
 
@@ -67,11 +68,12 @@ class Governor:
             slos: all SLOs; those that `priority` does not name come last, in the given order.
             gains, cards: per route; cards are asked for anew at each tick, as recent traffic replaces the artifact's sample.
             telemetry_delay_s: age of counts when they are read here.
+            classes: value of each class, whose thresholds are published.
         """
         rank = {name: i for i, name in enumerate(priority)}
         self._slos = sorted(slos, key=lambda s: rank.get(s.spec.name, len(rank)))
         self._law, self._models, self._gains, self._cards = law, tuple(models), gains, cards
-        self._config_hash, self._delay_s = config_hash, telemetry_delay_s
+        self._config_hash, self._delay_s, self._classes = config_hash, telemetry_delay_s, classes or {}
         self._ledger = Ledger(self._slos)
         self._alerts = Alerts()
         self._memory = Memory()
@@ -183,8 +185,13 @@ class Governor:
             exhausted=tuple(j.slo.spec.name for j in judgements if j.is_exhausted),
             request_rate=m.rate or 0.0,
         )
-        alphas = {r: alpha_ref(self._gains[r], card, terms_of(prices, r)) for r, card in cards.items()}
-        return replace(prices, alpha_ref=alphas)
+        terms = {r: terms_of(prices, r) for r in cards}
+        by_class = {
+            r: {name: alpha_ref(self._gains[r], card, terms[r], value / prices.mean_value) for name, value in self._classes.items()}
+            for r, card in cards.items()
+        }
+        alphas = {r: alpha_ref(self._gains[r], card, terms[r]) for r, card in cards.items()}
+        return replace(prices, alpha_ref=alphas, alpha_by_class=by_class)
 
     def _remember(self) -> dict[str, Any]:
         m = self._memory

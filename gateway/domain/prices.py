@@ -57,6 +57,8 @@ class Prices:
     exhausted: tuple[str, ...] = ()
     request_rate: float = 0.0
     """Requests per second that the governor sees, over the whole fleet."""
+    alpha_by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """As `alpha_ref`, for a median request of each class, by route and class."""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data, `Prices.of_json`'s inverse."""
@@ -75,6 +77,7 @@ class Prices:
             "fixed_threshold": self.fixed_threshold,
             "factors": dict(self.factors),
             "alpha_ref": dict(self.alpha_ref),
+            "alpha_by_class": {route: dict(by_class) for route, by_class in self.alpha_by_class.items()},
             "mode": self.mode,
             "infeasible": list(self.infeasible),
             "exhausted": list(self.exhausted),

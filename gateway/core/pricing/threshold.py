@@ -64,14 +64,17 @@ def alpha(gain: Gain, priced: float, value: float, strong_success: float, weak_s
     return gain.win_rate(needed)
 
 
-def alpha_ref(gain: Gain, card: Card, terms: Terms) -> float:
-    """Return the threshold of the median request: mean class value, median list-price difference, healthy backends.
+def alpha_ref(gain: Gain, card: Card, terms: Terms, value: float = 1.0) -> float:
+    """Return the threshold of the median request: median list-price difference, healthy backends.
 
     Prices alone move it, not the breaker: it is what the page and the metrics show. The quality price works on the gain
-    itself, so g (1 + mu_quality) must reach the cost term.
+    itself, so g (v/v̄ + mu_quality) must reach the cost term.
+
+    Args:
+        value: v/v̄ of a class; 1: a request of mean value.
     """
     if terms.fixed_threshold is not None:
         return terms.fixed_threshold
     prices = dict(terms.per_unit)
-    needed = prices.get("cost", 0.0) * card.median_usd_apart / (1.0 + prices.get("quality", 0.0))
+    needed = prices.get("cost", 0.0) * card.median_usd_apart / (value + prices.get("quality", 0.0))
     return gain.win_rate(needed)

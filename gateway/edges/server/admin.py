@@ -7,8 +7,9 @@ this machine. Serve it without an access log: a log would keep `?token=`.
 
 State, as `AdminSources.state` returns it and page and metrics read it; every part may be missing:
     wall_s      Unix time at which it was made
-    board       what the governor published, fleet-wide: made_wall_s, law, mode, alpha_ref {route: α}, budgets [...],
-                infeasible [...], exhausted [...], request_rate, traffic {models, classes, sheds, reasons}, config_hash
+    board       what the governor published, fleet-wide: made_wall_s, law, mode, alpha_ref {route: α}, alpha_by_class {route: {class: α}},
+                version, fencing_token, budgets [...], infeasible [...], exhausted [...], request_rate,
+                traffic {models, classes, sheds, reasons}, config_hash
     local       this process: backends [...], queue {waiting}, fairness, prices_version, prices_age_s, is_stale,
                 alone_since_wall_s (it prices by its own counts; null while it does not),
                 overrides {pins [...], frozen_until_wall_s}

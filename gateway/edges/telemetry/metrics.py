@@ -216,6 +216,9 @@ def _budget_lines(board: Mapping[str, Any], wall_s: float) -> Iterator[str]:
         yield from gauge_lines(name, text, [(_slo_labels(b), float(b.get("slo") in named)) for b in budgets])
     alphas = [({"route": route}, value) for route, value in (board.get("alpha_ref") or {}).items()]
     yield from gauge_lines("sluice_alpha_ref", "Threshold of the median request with healthy backends.", alphas)
+    by_class = board.get("alpha_by_class") or {}
+    of_class = [({"route": r, "class": k}, alpha) for r, alphas_of in by_class.items() for k, alpha in alphas_of.items()]
+    yield from gauge_lines("sluice_alpha_class", "The same for the median request of one class.", of_class)
     if "mode" in board:
         modes = [({"mode": mode}, float(mode == board["mode"])) for mode in dict.fromkeys((*MODES, str(board["mode"])))]
         yield from gauge_lines("sluice_mode", "1 for the mode in force.", modes)

@@ -31,6 +31,8 @@ def test_a_scenario_is_read_whole(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("duraton_s: 5\n", "unknown key 'duraton_s'"),
+        ("store_away: [{at_s: 5}]\n", "store_away: each needs exactly at_s and for_s"),
+        ("bills: [{target: medium, at_s: 1, for_s: 1, times: 2}]\n", "bills: target 'medium' is none of the backends"),
         ("backends: {strong: h1000}\n", "'h1000' is none of"),
         ("faults: [{kind: refuse, target: strnog, at_s: 5}]\n", "target 'strnog'"),
         ("faults: [{kind: explode, target: strong}]\n", "explode"),

@@ -13,7 +13,7 @@ from load.arrivals import Arrival
 from load.engine import HOSTED, SMALL
 from load.faults import Fault, FaultKind
 from load.result import Result
-from load.scenario import Addresses, Scenario, gateway_yaml
+from load.scenario import Addresses, Budget, Scenario, gateway_yaml
 from load.sim import Simulation, prediction_of
 
 STRONG, WEAK = Tariff(2.5, 10, 0.25), Tariff(0.15, 0.6)
@@ -126,3 +126,38 @@ def test_text_that_comes_too_slowly_is_counted_as_over_sockets() -> None:
         counts = simulation.state.counts
         seen[tokens_per_s] = tuple(counts.total(f, WALL_0_S, WALL_0_S + 1000) for f in (pace.bad_field, pace.valid_field))
     assert seen == {6: (0, 20), 1000: (20, 20)}
+
+
+def test_a_bill_above_the_tariff_is_paid_and_learned_from() -> None:
+    traffic = [(Arrival(5.0 * i, 500, 20), "standard") for i in range(200)]
+    plain = played(BASE, traffic, [HARD] * 200)
+    dear = played(replace(BASE, bills=({"target": "strong", "at_s": 0.0, "for_s": 1e9, "times": 3.0},)), traffic, [HARD] * 200)
+    assert dear.figures()["spend_usd"] == pytest.approx(3 * plain.figures()["spend_usd"])
+    elsewhere = replace(BASE, bills=({"target": "weak", "at_s": 0.0, "for_s": 1e9, "times": 3.0},))
+    assert played(elsewhere, traffic, [HARD] * 200) == plain
+
+
+BOUGHT = replace(BASE, duration_s=1000.0, law="shadow_price", budget=Budget(0.4), arrivals={"kind": "poisson", "rate_rps": 2.0})
+
+
+def budgeted(scenario: Scenario) -> Result:
+    traffic = scenario.traffic(Path())
+    return played(scenario, traffic, [HARD if i % 2 else EASY for i in range(len(traffic))])
+
+
+def test_an_edit_of_the_budget_keeps_what_was_spent_and_changes_what_is_left() -> None:
+    edited = budgeted(replace(BOUGHT, budget_edits=({"at_s": 500.0, "times": 1.5},)))
+    plain = budgeted(BOUGHT)
+    assert edited.budget_usd == pytest.approx(1.5 * (plain.budget_usd or 0.0))
+    spent = [next(s.spent_usd for s in r.samples if s.t_s >= 505.0) for r in (plain, edited)]
+    assert spent[0] == pytest.approx(spent[1], rel=0.02)
+    assert edited.figures()["spend_usd"] > 1.2 * plain.figures()["spend_usd"]
+
+
+def test_while_the_store_is_away_prices_stay_and_counts_wait() -> None:
+    result = budgeted(replace(BOUGHT, store_away=({"at_s": 300.0, "for_s": 400.0},)))
+    times = [s.t_s for s in result.samples]
+    assert not any(300.0 <= t < 700.0 for t in times) and times[-1] > 990.0
+    spent = [s.spent_usd for s in result.samples if s.t_s < 998.0]  # The period ends with the scenario.
+    due = sum(r.usd for r in result.rows if r.at_s + r.total_s < 990.0)
+    assert spent[-1] == pytest.approx(due, rel=0.03)

@@ -17,7 +17,7 @@ from gateway.core.pricing.laws.shadow_price import ShadowPriceLaw
 from gateway.core.pricing.laws.static import StaticLaw
 from gateway.core.pricing.threshold import Gain
 from gateway.domain.event import NANO
-from gateway.domain.prices import Overrides
+from gateway.domain.prices import Overrides, Prices
 
 T = 1_759_968_000.0  # 2025-10-09 00:00:00 UTC.
 DAY = Period("day")
@@ -40,7 +40,9 @@ def governor(*specs: SloSpec, law: Any = None, priority: tuple[str, ...] = ("ava
     cards = more.pop("cards", lambda: {"auto": CARD})
     slos = build(specs or (FLEET, SPEND))
     law = law or ShadowPriceLaw(ShadowPriceLaw.Options())
-    return Governor(slos, law, priority, ("strong", "weak"), {"auto": Gain(((0.0, 0.0), (1.0, 0.4)))}, cards, "hash", 10.0)
+    return Governor(
+        slos, law, priority, ("strong", "weak"), {"auto": Gain(((0.0, 0.0), (1.0, 0.4)))}, cards, "hash", 10.0, more.pop("classes", None)
+    )
 
 
 class Day:
@@ -75,6 +77,13 @@ def test_the_first_tick_publishes_prices_that_meet_the_budget() -> None:
     assert prices.mean_value == pytest.approx(CARD.mean_value) and prices.mode == "thrifty"
     assert 0.0 < prices.alpha_ref["auto"] < 1.0 and prices.request_rate == pytest.approx(10.0)
     assert prices.infeasible == prices.exhausted == ()
+
+
+def test_thresholds_are_published_by_class_too() -> None:
+    prices = Day(governor(classes={"gold": 2 * CARD.mean_value, "plain": CARD.mean_value, "bulk": 0.2})).tick().prices
+    by_class = prices.alpha_by_class["auto"]
+    assert by_class["gold"] < by_class["plain"] < by_class["bulk"] and by_class["plain"] == pytest.approx(prices.alpha_ref["auto"])
+    assert Prices.of_json(json.loads(json.dumps(prices.as_json()))) == prices
 
 
 def test_what_is_published_is_plain_data() -> None:

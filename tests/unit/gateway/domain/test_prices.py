@@ -29,6 +29,7 @@ prices = st.builds(
     names,
     names,
     numbers,
+    st.dictionaries(words, named, max_size=2),
 )
 
 

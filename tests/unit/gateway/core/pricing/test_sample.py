@@ -36,3 +36,15 @@ def test_rows_of_another_number_of_models_do_not_fit_after_an_edit() -> None:
     sample = filled(ROWS_MIN, models=3)
     assert sample.card("auto", ("a", "b")) is None
     assert sample.card("auto", ("a", "b", "c")) is not None
+
+
+def test_a_card_is_made_anew_when_a_twentieth_of_its_rows_is() -> None:
+    sample = filled(ROWS_MIN)
+    first = sample.card("auto", ("a", "b"))
+    for _ in range(9):
+        sample.add("auto", 7.0, (0.9, 0.9), (0.01, 0.01))
+    assert sample.card("auto", ("a", "b")) is first
+    sample.add("auto", 7.0, (0.9, 0.9), (0.01, 0.01))
+    again = sample.card("auto", ("a", "b"))
+    assert again is not None and again.value.size == ROWS_MIN + 10 and again.value[-1] == 7.0
+    assert sample.card("auto", ("x", "y")) is not again

@@ -106,3 +106,10 @@ def test_prices_alone_move_it() -> None:
 
 def test_a_fixed_threshold_is_shown_as_it_is() -> None:
     assert alpha_ref(BENT, CARD, terms(("cost", 12.5), fixed=0.77)) == 0.77
+
+
+def test_a_class_of_more_value_has_a_lower_threshold_and_the_mean_one_that_of_everybody() -> None:
+    made = terms(("cost", 12.5), ("quality", 1.0))
+    assert alpha_ref(BENT, CARD, made, 1.0) == alpha_ref(BENT, CARD, made)
+    assert alpha_ref(BENT, CARD, made, 3.0) == pytest.approx(BENT.win_rate(0.2 / 4.0))
+    assert [alpha_ref(BENT, CARD, made, v) for v in (3.0, 1.0, 0.2)] == sorted(alpha_ref(BENT, CARD, made, v) for v in (3.0, 1.0, 0.2))

@@ -29,7 +29,7 @@ STATE: dict[str, Any] = {
         "made_wall_s": 1_000_000.0,
         "config_hash": "aaa",
         "mode": "scarce",
-        "alpha_ref": {"auto": 0.42},
+        "alpha_ref": {"auto": 0.42}, "alpha_by_class": {"auto": {"batch": 0.7}},
         "request_rate": 5.4,
         "infeasible": ["availability"],
         "exhausted": [],
@@ -138,6 +138,7 @@ def test_gauges_say_what_the_state_says() -> None:
     assert got['sluice_budget_infeasible{slo="availability",kind="availability",route="auto"}'] == 1
     assert got['sluice_budget_infeasible{slo="spend",kind="cost"}'] == 0
     assert got['sluice_alpha_ref{route="auto"}'] == 0.42
+    assert got['sluice_alpha_class{route="auto",class="batch"}'] == 0.7
     assert got['sluice_mode{mode="scarce"}'] == 1
     assert got['sluice_mode{mode="green"}'] == 0
     assert got["sluice_budget_state_age_seconds"] == 12.0
