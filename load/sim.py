@@ -110,8 +110,8 @@ class Simulation:
         config = self.config
         delay_s = config.store.flush_every + config.pricing.tick / 2 + config.store.poll_every
         return assemble(
-            config.catalog, slos, config.pricing, {self.scenario.route: self._prediction}, self.state, config.mode, config.price_hash, delay_s,
-            config.upstream.retry_share, config.upstream.attempts_max,
+            config.catalog, slos, config.pricing, {self.scenario.route: self._prediction}, self.state, config.mode, config.price_hash,
+            delay_s, config.upstream.retry_share, config.upstream.attempts_max,
         )  # fmt: skip
 
     # -- time ------------------------------------------------------------------------------------------------------
