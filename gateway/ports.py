@@ -281,7 +281,7 @@ class Store(Protocol):
         ...
 
     async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
-        """Record a verdict on an answer to a request of `wall_s`; return whether it is the first on it."""
+        """Record a verdict on an answer to a request of `wall_s`; return whether it is this tenant's first on it."""
         ...
 
     async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:

@@ -89,7 +89,7 @@ class FeedbackKeys:
 
     @staticmethod
     def day(number: int) -> str:
-        """Hash: request id -> JSON of tenant and verdict; `number` counts days since 1970."""
+        """Hash: request id and tenant -> JSON of tenant and verdict; `number` counts days since 1970."""
         return f"sluice:{SCHEMA}:{{feedback}}:{number}"
 
 

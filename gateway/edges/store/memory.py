@@ -167,12 +167,13 @@ class MemoryStore:
         """Record a verdict on an answer; return whether it is the first on that request. Raises: ValueError when it is too large."""
         number = int(wall_s // DAY_S)
         day = self._shared.verdicts.setdefault(number, {})
-        is_first, text = request_id not in day, verdicts.written(tenant, verdict)
+        name, text = verdicts.named(request_id, tenant), verdicts.written(tenant, verdict)
+        is_first = name not in day
         if not is_first or len(day) < verdicts.DAY_VERDICTS_MAX:
-            day[request_id] = text
+            day[name] = text
         for old in [n for n in self._shared.verdicts if (n + 1) * DAY_S + verdicts.KEPT_S < wall_s]:
             del self._shared.verdicts[old]
-        return is_first and request_id in day
+        return is_first and name in day
 
     async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:
         """Settle and grant limits of one tenant."""

@@ -224,7 +224,7 @@ class RedisStore:
     async def feedback(self, request_id: str, tenant: str, verdict: Mapping[str, Any], wall_s: float) -> bool:
         """Record a verdict on an answer; return whether it is the first on that request. Raises: ValueError when it is too large."""
         key = FeedbackKeys.day(int(wall_s // DAY_S))
-        args = (request_id, verdicts.written(tenant, verdict), verdicts.DAY_VERDICTS_MAX, verdicts.KEPT_S)
+        args = (verdicts.named(request_id, tenant), verdicts.written(tenant, verdict), verdicts.DAY_VERDICTS_MAX, verdicts.KEPT_S)
         return int(await self._run_script("feedback", (key,), args)) == 1
 
     async def grant(self, asks: Sequence[Ask]) -> Sequence[Granted]:

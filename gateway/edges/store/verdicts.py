@@ -10,6 +10,11 @@ KEPT_S = 35 * 86_400
 VERDICT_BYTES_MAX = 2048
 
 
+def named(request_id: str, tenant: str) -> str:
+    """Return under which name a verdict lies: another tenant's word on a request must not take the place of the asker's."""
+    return f"{request_id}:{tenant}"
+
+
 def written(tenant: str, verdict: Mapping[str, Any]) -> str:
     """Return the JSON that is kept.
 

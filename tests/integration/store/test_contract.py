@@ -203,6 +203,7 @@ async def test_feedback_is_taken_and_a_large_one_refused(new: New) -> None:
     assert not await store.feedback("req_1", "acme", {"good": True}, at_s)  # Kept in place of the first, and no second vote.
     assert await store.feedback("req_2", "acme", verdict, at_s)
     assert await store.feedback("req_1", "acme", verdict, at_s - 3 * 86_400)  # Another day's request.
+    assert await store.feedback("req_3", "stranger", verdict, at_s) and await store.feedback("req_3", "acme", verdict, at_s)
     with pytest.raises(ValueError, match="2048"):
         await store.feedback("req_1", "acme", {"text": "x" * 4000}, CLOCK.wall_s())
 
