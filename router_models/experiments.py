@@ -7,7 +7,7 @@ Outer folds are the five folds of the question stem. Everything that is fitted, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,8 @@ MANY = "default"
 """The router that the goals for many models with costs are about."""
 PRO_INCOMPLETE = ("gemini-1.5-pro-002", "gemini-1.5-flash-002")
 """Models of MMLU-Pro with missing answers; their rows would be lost."""
+INFORMED = "default + background"
+"""The default recipe trained with `with_background`."""
 LABELS = 1500
 SEEDS = 5
 STREAM_SEEDS = 20
@@ -85,6 +87,15 @@ class Section:
     axes: tuple[str, str] = ("", "")
     checks: tuple[Check, ...] = ()
     """What this experiment says about the goals."""
+
+
+def with_background(data: Path, table: ScoreTable) -> ScoreTable:
+    """Return the table with MMLU-Pro's answers of 26 other models as background, without any question of the whole table."""
+    path = data / "mmlu_pro_public80.parquet"
+    pro = read_scores(path, [name for name in model_names(path) if name not in PRO_INCOMPLETE]).table
+    own = {stem(prompt) for prompt in table.prompts}
+    fresh = np.array([i for i, prompt in enumerate(pro.prompts) if stem(prompt) not in own], dtype=np.int64)
+    return replace(table, background=pro.take(fresh))
 
 
 def folds_of(table: ScoreTable) -> NDArray[np.int64]:
@@ -164,7 +175,7 @@ def nested_choice(data: Path, recipe: Recipe, say: Say) -> Section:
 def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say) -> list[Section]:
     """MMLU, five outer folds: the default beside the family, with cost per prompt; calibration and out-of-domain flags of the default."""
     table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
-    parts = folds_of(table)
+    parts, informed = folds_of(table), with_background(data, table)
     scores, micros = {}, {}
     default: tuple[Floats, Floats, NDArray[np.bool_]] | None = None
     for name, one in {"default": recipe, **others}.items():
@@ -175,6 +186,8 @@ def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say
         half = train(one, table.take(np.arange(0, len(table), 2)), [], _silent).router
         micros[name] = float(np.median(microseconds(half, table.prompts[:600])))
     assert default is not None
+    say(f"in domain: {INFORMED}")
+    scores[INFORMED] = outer(recipe, informed, parts)[1]
     lines = compare(scores, table)
     rows = tuple((*_line(line), f"{micros[line.name]:.0f} us" if line.name in micros else "") for line in lines)
     curves = {"default": _curve(scores["default"], table)}
@@ -203,6 +216,7 @@ def in_domain(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Say
             for line in lines
             if line.name == "ensemble"
         ),
+        *(figure(13, f"MMLU: {line.name}, at the default's cost", _line(line)[1]) for line in lines if line.name == INFORMED),
     )
     trust = (
         at_most(7, "debiased ECE of the win rate", debiased, 0.015, None, 4),
@@ -302,12 +316,14 @@ def few_labels(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Sa
     """MMLU with 1,500 labels, the rest as test, mean of five seeds."""
     table = read_scores(data / f"{MMLU}.parquet", MMLU_PAIR, "routellm_excluded").table
     rows, means = [], {}
-    for name, one in {"default": recipe, "length": Recipe("length"), **others}.items():
+    informed = with_background(data, table)
+    for name, one in {"default": recipe, INFORMED: recipe, "length": Recipe("length"), **others}.items():
         say(f"{LABELS} labels: {name}")
+        source = informed if name == INFORMED else table
         areas = []
         for seed in range(SEEDS):
             order = np.random.default_rng(seed).permutation(len(table))
-            trained = train(one, table.take(order[:LABELS]), [], _silent)
+            trained = train(one, source.take(order[:LABELS]), [], _silent)
             known = {stem(table.prompts[i]) for i in order[:LABELS]}
             rest = table.take(np.array([i for i in order[LABELS:] if stem(table.prompts[i]) not in known], dtype=np.int64))
             quality = trained.router.quality(rest.prompts)
@@ -316,7 +332,7 @@ def few_labels(data: Path, recipe: Recipe, others: Mapping[str, Recipe], say: Sa
         rows.append((name, f"{means[name]:.3f}", " ".join(f"{a:.3f}" for a in areas)))
     checks = (
         at_least(3, f"{LABELS} labels: mean APGR of {SEEDS} seeds", means["default"], 0.615, 0.65),
-        *(figure(13, f"{LABELS} labels: {n} against default {means['default']:.3f}", f"{means[n]:.3f}") for n in others),
+        *(figure(13, f"{LABELS} labels: {n} against default {means['default']:.3f}", f"{means[n]:.3f}") for n in (INFORMED, *others)),
     )
     header = ("router", "mean APGR", "each seed")
     return Section(f"{LABELS} labels", f"{SEEDS} seeds; tested on all other questions", header, tuple(rows), checks=checks)

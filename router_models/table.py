@@ -27,6 +27,8 @@ class ScoreTable:
     """Shape (rows, models), dollars per call; None where the source names none."""
     chats: Sequence[Chat] | None = None
     """What surrounds each prompt; None where all are lone questions."""
+    background: ScoreTable | None = None
+    """Prompts that other models answered: not to learn these models' answers from, but what makes a prompt hard."""
 
     def __post_init__(self) -> None:
         rows, models = len(self.prompts), len(self.models)
@@ -48,7 +50,7 @@ class ScoreTable:
         costs = self.costs[rows] if self.costs is not None else None
         prompts, groups = [self.prompts[r] for r in rows], [self.groups[r] for r in rows]
         chats = [self.chats[r] for r in rows] if self.chats is not None else None
-        return ScoreTable(self.models, prompts, groups, self.scores[rows], weights, costs, chats)
+        return ScoreTable(self.models, prompts, groups, self.scores[rows], weights, costs, chats, self.background)
 
 
 def joined(tables: Sequence[ScoreTable]) -> ScoreTable:

@@ -126,6 +126,7 @@ def answers(router: FamilyRouter, table: ScoreTable) -> NDArray[np.float64]:
 def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDArray[np.float64], sources: Sequence[Source]) -> Card:
     rng = np.random.default_rng(SEED)
     picked = np.sort(rng.permutation(len(data))[:SAMPLE_ROWS_MAX])
+    background = data.background.prompts if data.background is not None else ()
     draft = Card(
         artifact_id="",
         schema_version=SCHEMA_VERSION,
@@ -142,7 +143,7 @@ def _card(recipe: Recipe, data: ScoreTable, router: FamilyRouter, held_out: NDAr
         options=router.options(),
         recipe=recipe.to_json(),
         arrays_sha256="",
-        stems=np.unique(np.array([stem_key(prompt) for prompt in data.prompts], dtype=np.uint64)),
+        stems=np.unique(np.array([stem_key(prompt) for prompt in [*data.prompts, *background]], dtype=np.uint64)),
     )
     values = {name: getattr(draft, name) for name in draft.__dataclass_fields__ if not name.startswith("_")}
     if draft.gain_knots:

@@ -13,14 +13,14 @@ import numpy as np
 
 from router_models.artifact import save
 from router_models.card import Source
-from router_models.data import DataError, Loaded, read_scores, refuse_leak
+from router_models.data import DataError, Loaded, model_names, read_scores, refuse_leak
 from router_models.embedding import Embedder
 from router_models.evaluate import compare, table_text
 from router_models.recipe import Recipe, read_recipe
 from router_models.routers.registry import ROUTERS
 from router_models.split import fold
-from router_models.table import joined
-from router_models.train import answers, train
+from router_models.table import ScoreTable, joined
+from router_models.train import WEIGHTED, answers, train
 
 ALIASES = {"linear": "logistic"}
 SPANS_MAX = 20
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, nargs="+", help=".parquet, .jsonl or .csv with columns prompt and score.<model>"
     )
+    parser.add_argument("--background", type=Path, help="prompts with scores of any other models, to learn from what makes a prompt hard")
     parser.add_argument("--strong", help="name of the strong model's score column, without 'score.'")
     parser.add_argument("--weak", help="name of the weak model's score column")
     parser.add_argument("--models", nargs="+", help="instead of --strong and --weak: any number of models, best first")
@@ -71,12 +72,16 @@ def run(options: argparse.Namespace) -> int:
         tables.append(table)
         sources.append(Source(path.name, loaded.sha256, recipe.licences.get(path.name, "not stated"), len(table)))
     everything = joined(tables)
+    if options.background:
+        everything, source = with_background(everything, options.background, recipe, hold_out, options.bad_rows)
+        sources.append(source)
     unseen = None
     if options.evaluate:
         loaded = read_scores(options.evaluate, models, recipe.drop_where)
         tell_dropped(options.evaluate, loaded, options.bad_rows)
         unseen = loaded.table
-        refuse_leak(everything.prompts, unseen.prompts, options.evaluate.name)
+        asked = [*everything.prompts, *(everything.background.prompts if everything.background is not None else ())]
+        refuse_leak(asked, unseen.prompts, options.evaluate.name)
     trained = train(recipe, everything, sources, print, embedders(options.embedder))
     card = save(options.out, trained.card, trained.router.arrays())
     size = sum(f.stat().st_size for f in options.out.iterdir() if f.is_file())
@@ -90,6 +95,24 @@ def run(options: argparse.Namespace) -> int:
         quality = answers(trained.router, unseen)
         print(table_text(compare({card.kind: quality[:, 0] - quality[:, -1]}, unseen)))
     return 0
+
+
+def with_background(
+    table: ScoreTable, path: Path, recipe: Recipe, hold_out: int | None, bad_rows: Path | None
+) -> tuple[ScoreTable, Source]:
+    """Return the table with a background of all models in a file, without the held-out fold, and what the card says of it.
+
+    Raises: DataError when the file cannot be used; ValueError when the recipe's router knows no background.
+    """
+    if recipe.kind not in WEIGHTED:
+        raise ValueError(f"{recipe.kind} knows no background; train one of {sorted(WEIGHTED)}")
+    loaded = read_scores(path, model_names(path))
+    tell_dropped(path, loaded, bad_rows)
+    known = [i for i, prompt in enumerate(loaded.table.prompts) if fold(prompt) != hold_out]
+    background = loaded.table.take(np.array(known, dtype=np.int64))
+    print(f"{path.name}: {len(known)} prompts answered by {len(background.models)} models as background")
+    source = Source(path.name, loaded.sha256, recipe.licences.get(path.name, "not stated"), len(known))
+    return replace(table, background=background), source
 
 
 def refuse_other_data(recipe: Recipe, name: str, sha256: str) -> None:

@@ -150,3 +150,26 @@ def test_an_output_that_cannot_be_written_is_one_line_on_stderr(file: Path, caps
     assert main(["score", "--data", str(file), "--out", str(file.parent / "nowhere" / "s.npy")]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and "nowhere" in error
+
+
+def test_a_background_is_on_the_card_and_among_the_questions_that_an_evaluation_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = "".join(f"question {'y' * (i % 9)} {i},{i % 2},{i % 3 == 0:d}\n" for i in range(90))
+    (tmp_path / "d.csv").write_text("prompt,score.s,score.w\n" + rows)
+    other = "".join(f"other {'z' * (i % 9)} {i},{i % 2},{i % 5 == 0:d},0.5\n" for i in range(90))
+    (tmp_path / "b.csv").write_text("prompt,score.a,score.b,score.c\n" + other + "broken,,1,1\n")
+    recipe, out = tmp_path / "r.yaml", tmp_path / "o"
+    recipe.write_text("kind: logistic\noptions: {buckets_log2: 9}\nlicences: {b.csv: MIT}\n")
+    common = ["--data", str(tmp_path / "d.csv"), "--strong", "s", "--weak", "w", "--out", str(out)]
+    train = ["train", "--config", str(recipe), *common, "--background", str(tmp_path / "b.csv")]
+    assert main(train) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "b.csv: 90 prompts answered by 3 models as background" in printed
+        and "b.csv: left out 1 rows: a score is missing (lines 92)" in printed
+    )
+    assert [(d.file, d.rows, d.licence) for d in load(out).card.data] == [("d.csv", 90, "not stated"), ("b.csv", 90, "MIT")]
+    asked = ["evaluate", "--artifact", str(out), "--data", str(tmp_path / "b.csv"), "--strong", "a", "--weak", "b"]
+    assert main(asked) == 2 and "90 of 90 rows ask questions that the artifact was trained on" in capsys.readouterr().err
+    assert main([*train, "--evaluate", str(tmp_path / "d.csv")]) == 2
+    assert main(["train", "--kind", "length", *common, "--background", str(tmp_path / "b.csv")]) == 2
+    assert "length knows no background" in capsys.readouterr().err

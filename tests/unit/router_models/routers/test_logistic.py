@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,6 +177,44 @@ def test_a_router_trained_on_lone_questions_ignores_what_surrounds_one(table: Sc
     router = fitted(ScoreTable(table.models, table.prompts, table.groups, table.scores, chats=[ALONE] * len(table)))
     assert not router.reads_conversation and "conversation" not in router.arrays()
     assert router.quality_one("why?", Chat(9, 9000, 9000, True, 1)) == router.quality_one("why?") == fitted(table).quality_one("why?")
+
+
+def with_background(table: ScoreTable) -> ScoreTable:
+    """Four rows about one hard word and four about one easy word; a background in which other models answered questions about all words."""
+    rng, hard = np.random.default_rng(6), np.array([group == "hard" for group in table.groups])
+    prompts = [f"In other words {i}: {prompt.split(': ')[1]}" for i, prompt in enumerate(table.prompts)]
+    scores = np.where(hard, 0.1, 0.9).reshape(-1, 1) + rng.uniform(-0.1, 0.1, (len(table), 3))
+    few = np.concatenate([[i for i, prompt in enumerate(table.prompts) if word in prompt][:4] for word in ("integral", "colour")])
+    return replace(table.take(few), background=ScoreTable(("a", "b", "c"), prompts, table.groups, scores))
+
+
+def test_a_background_tells_hard_words_that_too_few_labels_cannot(table: ScoreTable):
+    informed = with_background(table)
+    rows, hard = np.arange(len(informed)), np.array([group == "hard" for group in table.groups])
+    informed.scores[:] = [[1.0, 0.0]] * 4 + [[1.0, 1.0]] * 4
+    apart = {}
+    for name, data in {"informed": informed, "alone": replace(informed, background=None)}.items():
+        fit = LogisticFitter(data, {**OPTIONS, "background_scale": 3.0}, {}).fit(rows)
+        router = fit.router(fit.signals(rows), rows)
+        z = np.array([router.logits(prompt)[1] for prompt in table.prompts])
+        apart[name] = (z[~hard].mean() - z[hard].mean()) / z.std()
+        served = np.array([router.logits(prompt) for prompt in data.prompts])
+        assert np.abs(served - np.column_stack([head.decision_function(fit.inputs(rows)) for head in fit.heads])).max() <= 1e-9
+        assert set(router.arrays()) == set(drawn_router().arrays()), "it folds into the table"
+    assert apart["informed"] > apart["alone"] + 0.3
+
+
+def test_questions_of_the_table_take_no_part_in_its_background(table: ScoreTable):
+    informed = with_background(table)
+    assert informed.background is not None
+    same = ScoreTable(("a",), [*informed.prompts], informed.groups, 1.0 - informed.scores[:, :1])
+    rest = informed.background
+    both = ScoreTable(("a",), [*same.prompts, *rest.prompts], [*same.groups, *rest.groups], np.vstack([same.scores, rest.scores[:, :1]]))
+    alone = ScoreTable(("a",), rest.prompts, rest.groups, rest.scores[:, :1])
+    one, other = (LogisticFitter(replace(informed, background=b), OPTIONS, {}).hardness for b in (both, alone))
+    assert one is not None and other is not None and np.array_equal(one, other)
+    with pytest.raises(ValueError, match="no question that the training data has not"):
+        LogisticFitter(replace(informed, background=same), OPTIONS, {})
 
 
 def test_a_model_that_is_always_right_can_be_fitted():
