@@ -16,7 +16,7 @@ A body that is not streamed is held whole up to `WHOLE_BYTES_MAX`; a larger one 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -56,6 +56,7 @@ HOLD_BYTES = 64 * 1024
 WHOLE_BYTES_MAX = 8 * 1024 * 1024
 ERROR_BODY_MAX = 1024 * 1024
 MEGABYTE = 1_000_000
+NOT_ENCODED = frozenset(("identity",))
 NOTHING_USED = Used(0, 0, 0, 0, is_estimated=False)
 PATHS = {Endpoint.CHAT: "/chat/completions", Endpoint.COMPLETIONS: "/completions", Endpoint.EMBEDDINGS: "/embeddings"}
 SAID = {
@@ -452,10 +453,11 @@ class Walk:
         if not is_done(data):
             whole.add(data)
 
-    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def _send_whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
+        """Settle; return the sending, to be awaited."""
         self.settle(Reason.SERVED)
         self._is_open = True
-        await send(self.client, status, self._with_own(headers), body)
+        return send(self.client, status, self._with_own(headers), body)
 
     async def _pass_refusal(self, answer: Answer) -> None:
         """Pass on a backend's own refusal of this request."""
@@ -761,7 +763,8 @@ def asked(scorer: Scorer, decoded: Decoded) -> tuple[float, ...]:
 
 def is_encoded(headers: Headers) -> bool:
     """Say whether a body is compressed."""
-    return any(name.lower() == "content-encoding" and text.lower() != "identity" for name, text in headers)
+    encodings = [text.lower() for name, text in headers if len(name) == 16 and name.lower() == "content-encoding"]
+    return not NOT_ENCODED.issuperset(encodings)
 
 
 async def send(client: ClientStream, status: int, headers: Headers, body: bytes) -> None:

@@ -55,7 +55,8 @@ class Interpolation:
         if i >= self._last:
             return self._y[-1]
         # min: rounding must not lift the value above the next knot, or neighbours could swap order.
-        return min(self._y[i] + (at - self._x[i]) * self._slopes[i], self._y[i + 1])
+        value, top = self._y[i] + (at - self._x[i]) * self._slopes[i], self._y[i + 1]
+        return value if value < top else top
 
     def inverse(self) -> Interpolation:
         """Return the function that undoes this one between its ends."""
@@ -115,11 +116,11 @@ class PairQualities:
         gain = self._gain(score)
         weak = self._level(raw_level) - 0.5 * gain
         # Clip the weak quality so that the strong one, a whole gain above it, stays in [0, 1] as well.
-        if gain >= 0.0:
-            weak = min(max(weak, 0.0), 1.0 - gain)
-        else:
-            weak = min(max(weak, -gain), 1.0)
-        return min(max(weak + gain, 0.0), 1.0), weak
+        low, high = (0.0, 1.0 - gain) if gain >= 0.0 else (-gain, 1.0)
+        if not low <= weak <= high:
+            weak = min(max(weak, low), high)
+        strong = weak + gain
+        return strong if 0.0 <= strong <= 1.0 else min(max(strong, 0.0), 1.0), weak
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def read_conversation(messages: Raw) -> Conversation:
         if content[0] == _QUOTE:
             string_bytes += len(content) - 2
         elif content[0] == _LIST:
-            other_bytes += sum(len(memoryview(part.text)) for part in _parts(message.content))
+            other_bytes += sum([len(memoryview(part.text)) for part in _parts(message.content)])
         if message.tool_calls is not UNSET:
             other_bytes += len(memoryview(message.tool_calls))
         if message.role == "user":

@@ -218,19 +218,18 @@ class DataPort:
     async def _call(self, request: BaseRequest, client: HttpStream, query: str) -> None:
         await self._answer(request, ENDPOINTS[request.raw_path.partition("?")[0]], query, client)
 
-    async def _answer(self, request: BaseRequest | Usual, endpoint: Endpoint, query: str, client: HttpStream | Reply) -> None:
+    def _answer(self, request: BaseRequest | Usual, endpoint: Endpoint, query: str, client: HttpStream | Reply) -> Awaitable[None]:
+        """Return the answer to a call, or a refusal, to be awaited."""
         running = self._current()
         if running is None or self.is_draining:
             reason = Reason.SHUTTING_DOWN if running is not None else Reason.NO_BACKEND
             said = "the gateway is shutting down" if running is not None else "the gateway is starting"
-            await self._refuse(client, GatewayError(reason, said, retry_after_s=STARTING_RETRY_S))
-            return
+            return self._refuse(client, GatewayError(reason, said, retry_after_s=STARTING_RETRY_S))
         options = self.options
         if len(self._in_flight) > options.streams_max:
             message = f"{options.streams_max} requests are under way already"
-            await self._refuse(client, GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform()))
-            return
-        await chat.answer(request, endpoint, query, client, running, self._story, options, self._clock, self._chance)
+            return self._refuse(client, GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform()))
+        return chat.answer(request, endpoint, query, client, running, self._story, options, self._clock, self._chance)
 
     async def _models(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
         try:

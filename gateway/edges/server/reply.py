@@ -39,7 +39,7 @@ class Reply:
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
         """Prepare the head; it goes out with the first bytes of the body."""
         self.status = status
-        lines = [f"{name}: {text}" for name, text in headers]
+        lines = list(map(": ".join, headers))
         if not "".join(lines).isprintable():
             lines = [line for line in lines if line.isprintable()]
         for name, text in headers:

@@ -24,7 +24,7 @@ class Target:
     def request(self, call: Call) -> bytes:
         """Return the whole request; the headers are clean of line breaks (`wire/headers.py`)."""
         body = call.body
-        fields = "".join([f"{name}: {text}\r\n" for name, text in call.headers])
-        head = f"{self._path}{call.path}{self._after}{fields}Content-Length: {len(body)}\r\n\r\n"
+        lines = "\r\n".join([*map(": ".join, call.headers), f"Content-Length: {len(body)}", "", ""])
+        head = f"{self._path}{call.path}{self._after}{lines}"
         # The server decoded what is not UTF-8 in the same way, so that it goes on as it came.
         return head.encode("utf-8", "surrogateescape") + body

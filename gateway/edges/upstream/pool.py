@@ -206,32 +206,30 @@ class HttpAnswer:
         return self
 
     async def __anext__(self) -> bytes:
-        answer = self._answer
+        answer, connection, clocks = self._answer, self._connection, self._clocks
         if self._is_over:
             raise StopAsyncIteration
-        data = self._connection.take() if answer.body_bytes else await self._next()
+        if answer.body_bytes:
+            data = connection.take()
+        else:
+            try:
+                if not answer.is_complete:
+                    clocks.wait()
+                data = await connection.read()
+            except asyncio.CancelledError:
+                if clocks.has_struck():
+                    raise clocks.failure() from None
+                raise
+            except (Broken, Malformed) as exc:
+                raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
+            finally:
+                clocks.waited()
         if answer.is_complete and not answer.body_bytes:
             self._is_over = True
             self.close()
             if not data:
                 raise StopAsyncIteration
         return data
-
-    async def _next(self) -> bytes:
-        """Wait for body bytes under the clocks; b"" at the end."""
-        clocks = self._clocks
-        try:
-            if not self._answer.is_complete:
-                clocks.wait()
-            return await self._connection.read()
-        except asyncio.CancelledError:
-            if clocks.has_struck():
-                raise clocks.failure() from None
-            raise
-        except (Broken, Malformed) as exc:
-            raise UpstreamFailure(Reason.UPSTREAM_CUT, f"backend {self._backend} broke off its answer: {_said(exc)}") from exc
-        finally:
-            clocks.waited()
 
     def close(self) -> None:
         """Let go: an unfinished answer's connection is closed, a finished one's is kept."""
