@@ -4,10 +4,10 @@ A request takes from what is at hand, in memory. What is asked of the store, and
 heard of less the total used; settlement may take it below zero, which the store is told with the next call.
 
 While the store is away an unexpired lease is used up first. Then follows a safe share (Doorman's word): what the store had left
-when it was last heard, and what runs in since, each divided by the replicas that it had named. All shares together are what
-was left, as far as everybody heard of it. A share below one unit grows to one unit before it is used, so the limit holds on
-average, and in a burst at most one unit per replica is used at once. Back from an outage, what is still missing from the
-share is told as use.
+when it was last heard, less what the others have probably used until the share begins (as much as we), and what runs in, each
+divided by the replicas that it had named. All shares together are what was left, as far as everybody heard of it. A share below
+one unit grows to one unit before it is used, so the limit holds on average, and in a burst at most one unit per replica is used
+at once. Back from an outage, what is still missing from the share is told as use.
 """
 
 from dataclasses import dataclass
@@ -175,7 +175,8 @@ class Lease:
         if self.share is None:
             among = self.holders if self.level is not None else max(holders, 1)
             cap = max(self.limit.amount / among, min(max(self._size, 1.0), self.limit.amount))
-            level = min(max(self.left(now_s, day), 0.0) / among, cap)
+            others_used = self.rate(now_s) * (among - 1) * max(now_s - self.level_at_s, 0.0) if self.level is not None else 0.0
+            level = min(max(self.left(now_s, day) - others_used, 0.0) / among, cap)
             self.share = Share(level, cap, self.limit.per_s / among, level, now_s)
         self.share.fill(now_s)
         return self.share
@@ -189,11 +190,15 @@ class Lease:
         """Say whether nothing was asked of it for as long as a lease is meant to last."""
         return now_s - self._at_s > DEMAND_S * 2
 
+    def rate(self, now_s: float) -> float:
+        """Return the present demand, units per second."""
+        return self._rate * exp(min(self._at_s - now_s, 0.0) / MEMORY_S)
+
     def _target(self, now_s: float) -> int:
-        return int(DEMAND_S * self._rate * exp((self._at_s - now_s) / MEMORY_S))
+        return int(DEMAND_S * self.rate(now_s))
 
     def _wish(self, units: int, now_s: float) -> None:
-        self._rate = self._rate * exp(min(self._at_s - now_s, 0.0) / MEMORY_S) + units / MEMORY_S
+        self._rate = self.rate(now_s) + units / MEMORY_S
         self._at_s = max(now_s, self._at_s)
         self._size += (SIZE_WEIGHT if self._size else 1.0) * (units - self._size)
 

@@ -37,6 +37,8 @@ NEWS_S = (0.25, 5.0)
 """How old the news of an exhausted limit may grow while requests are refused, seconds: an eighth of the wait, within these. Units
 that others give back are seen after that."""
 NEWS_PART = 0.125
+AWAY_WAIT_S = 5.0
+"""Longest Retry-After while the store is away: it may be back, and then the whole limit counts again, not this replica's share."""
 REFUSED_S = 10.0
 """News of an exhausted limit are asked for while it refused something this lately."""
 LOOK_EVERY_S = 1.0
@@ -293,6 +295,8 @@ class LimitState:
     def _refuse(self, short: Sequence[tuple[Lease, int]], now_s: float, wall_s: float) -> Shed:
         lease, units = max(short, key=lambda n: n[0].wait_s(n[1], now_s, wall_s))
         wait_s = lease.wait_s(units, now_s, wall_s)
+        if self.is_away:
+            wait_s = min(wait_s, AWAY_WAIT_S)
         if self._vaults is None:
             self._starved[lease] = (now_s, min(max(wait_s * NEWS_PART, NEWS_S[0]), NEWS_S[1]))
         limit = lease.limit

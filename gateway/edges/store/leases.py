@@ -6,6 +6,7 @@ background is answered again, safe shares replace the store (`core/tenants/lease
 """
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -54,7 +55,7 @@ class LeaseDesk:
         self._clock, self._store, self._limits = clock, store, limits
         self._waiting: dict[str, list[Waiter]] = {}
         self._flying: dict[str, asyncio.Event] = {}
-        self._tried_s = -AWAY_S
+        self._tried_s = -math.inf
         self._trouble: str | None = None
 
     async def fetch(self, draw: Draw) -> Shed | None:
@@ -73,7 +74,8 @@ class LeaseDesk:
                     else:
                         await self._call(tenant)
         except (StoreAway, TimeoutError):
-            self._limits.is_away = True
+            # Perhaps only this loop was late: the next round in the background finds out, and does not wait its pause.
+            self._limits.is_away, self._tried_s = True, -math.inf
         finally:
             for lease in leases:
                 lease.pending -= 1

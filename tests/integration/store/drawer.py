@@ -4,7 +4,8 @@
 
 Requests come as a Poisson process, RATE per clock second over all replicas of this process; each goes through `LimitState` and
 `LeaseDesk` on its own `RedisStore`, as in a gateway. On standard output, one line per request: when it came, when it was decided
-(machine's monotonic clock times SPEED) and 1 if it was served; at the end, after everything went back, a line `end`.
+(machine's monotonic clock times SPEED) and what became of it: served, shared (from a safe share, since the store did not answer in
+time) or refused; at the end, after everything went back, a line `end`.
 """
 
 import asyncio
@@ -39,11 +40,12 @@ class Replica:
                 pass
             await self.clock.sleep(REFILL_S * self.clock.speed)
 
-    async def request(self, limit: Limit) -> bool:
+    async def request(self, limit: Limit) -> str:
         now_s, wall_s = self.clock.now_s(), self.clock.wall_s()
         draw = self.limits.draw([limit], 0, 0.0, now_s)
         answer = self.limits.take(draw, now_s, wall_s)
-        return (await self.desk.fetch(draw) if answer is LACKING else answer) is None
+        refused = await self.desk.fetch(draw) if answer is LACKING else answer
+        return "refused" if refused is not None else "shared" if draw.shares else "served"
 
 
 async def main(url: str, name: str, rpm: int, replicas: int, rate: float, speed: float, seed: int, seconds: float) -> None:
@@ -58,8 +60,8 @@ async def main(url: str, name: str, rpm: int, replicas: int, rate: float, speed:
     began_s = time.monotonic() * speed
 
     async def one_request(came_s: float) -> None:
-        is_served = await rng.choice(all_of_us).request(limit)
-        print(came_s, time.monotonic() * speed, int(is_served), flush=True)
+        became = await rng.choice(all_of_us).request(limit)
+        print(came_s, time.monotonic() * speed, became, flush=True)
 
     async with asyncio.TaskGroup() as group:
         due_s = began_s

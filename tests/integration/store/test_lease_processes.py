@@ -27,6 +27,8 @@ class Seen:
 
     requests: list[tuple[float, float, bool]] = field(default_factory=list)
     """When it came, when it was decided (clock seconds), and whether it was served."""
+    shared: int = 0
+    """How many of those served took from a safe share: the machine was so busy that the store did not answer in time."""
     together: float = 0.0
     """Most that the store's level and what is out ever held together."""
     left: tuple[float, float] = (0.0, 0.0)
@@ -75,8 +77,9 @@ async def play(url: str, client: Redis, rpm: int, workers: int, load: float, sec
         while line := await child.stdout.readline():
             if line == b"end\n":
                 return True
-            came_s, decided_s, is_served = line.split()
-            seen.requests.append((float(came_s), float(decided_s), is_served == b"1"))
+            came_s, decided_s, became = line.split()
+            seen.requests.append((float(came_s), float(decided_s), became != b"refused"))
+            seen.shared += became == b"shared"
         return False
 
     async def look() -> None:
@@ -104,11 +107,16 @@ async def play(url: str, client: Redis, rpm: int, workers: int, load: float, sec
 
 
 def holds(seen: Seen, rpm: int, load: float) -> None:
-    slack = 0.1 * SPEED * rpm / 60  # A tenth of a second between a grant and its line in the output, on a busy machine.
+    """Within the limit at every look and in truth; at 80 % load at most one in a thousand refused falsely.
+
+    A saturated limit is judged but for a tenth of a second between a grant and its line in the output, on a busy machine; and what
+    safe shares gave out is a debt, not a grant.
+    """
+    slack = 2 + 0.1 * SPEED * rpm / 60 if load > 1 else 0.0
     assert seen.together <= rpm + 1e-6
-    assert seen.over(rpm) <= (slack if load > 1 else 0.0)
+    assert seen.over(rpm) <= slack + seen.shared
     missed = seen.ideal(rpm) - seen.served
-    assert missed <= max(0.001 * len(seen.requests), slack if load > 1 else 1), (missed, len(seen.requests))
+    assert missed <= max(0.001 * len(seen.requests), slack, 1), (missed, len(seen.requests))
 
 
 @pytest.mark.parametrize(("rpm", "workers", "load"), [(60, 32, 0.8), (600, 16, 2.5)])
@@ -121,7 +129,7 @@ async def test_four_processes_hold_a_limit_together(session_url: str, client: Re
 async def test_a_killed_process_takes_its_leases_with_it_and_nobody_gets_them_twice(session_url: str, client: Redis) -> None:
     seen = await play(session_url, client, 600, 16, 0.9, seconds=20, kill_at_s=8)
     assert seen.together <= 600 + 1e-6
-    assert seen.over(600) == 0
+    assert seen.over(600) <= seen.shared
     assert 0 < seen.left[1] <= 600 / 64 * 4, "four workers died; what they had at hand counts as used, at most a lease each"
 
 
@@ -133,9 +141,8 @@ async def test_the_whole_matrix_for_some_minutes(session_url: str, client: Redis
         await client.flushall()
         seen = await play(session_url, client, rpm, workers, load, seconds)
         missed = seen.ideal(rpm) - seen.served
-        print(
-            f"rpm {rpm} x {workers}, load {load}: {len(seen.requests)} asked, {seen.served} served, falsely refused {missed}, "
-            f"granted and settled at most {seen.together:.3f}, over {seen.over(rpm):.3f}, still out {seen.left[1]:g}"
-        )
+        asked, over = len(seen.requests), seen.over(rpm)
+        print(f"rpm {rpm} x {workers}, load {load}: {asked} asked, {seen.served} served ({seen.shared} from shares),", end=" ")
+        print(f"falsely refused {missed}, granted and settled at most {seen.together:.3f}, over {over:.3f}, still out {seen.left[1]:g}")
         holds(seen, rpm, load)
         assert seen.left[1] == 0

@@ -85,6 +85,19 @@ async def test_the_script_does_what_the_vault_does_whatever_comes_late_twice_or_
                 heard[(name, ask.limit.name)], born[(name, ask.limit.name)] = wanted.granted, (wanted.born, got.born)
 
 
+async def test_what_is_at_hand_or_was_used_a_moment_ago_takes_no_inflow_in(replica: NewReplica) -> None:
+    fast = Limit("acme", "tenant/requests", LimitKind.REQUESTS, 600, 60_000.0, "very many")
+    one, two = replica("a").store, replica("b").store
+    (held,) = await one.grant([Ask(fast, 1, 0, 0, 0, "", 0, 0, 9, 1)])
+    assert (held.held, held.level) == (9, 591.0)
+    (seen,) = await two.grant([Ask(fast, 1, 0, 0, 0, "", 0, 0, 0, 1)])
+    assert seen.level == 591.0
+    (told,) = await one.grant([Ask(fast, 2, 9, 9, 0, held.born, 0, 0, 0, 1)])
+    assert told.level == 591.0
+    (seen,) = await two.grant([Ask(fast, 2, 0, 0, 0, held.born, 0, 0, 0, 1)])
+    assert 591.0 < seen.level <= 600.0
+
+
 async def test_a_server_that_lost_everything_counts_what_is_carried(replica: NewReplica, client: Redis) -> None:
     store = replica("a").store
     (first,) = await store.grant([Ask(USD, 1, 0, 0, 0, "", 100, 100, 0, 1)])

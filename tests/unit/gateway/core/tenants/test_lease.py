@@ -112,6 +112,17 @@ def test_a_share_is_what_was_left_and_runs_in_divided_by_the_replicas_and_what_i
     assert lease.open_share(5.0, 0, 9).level > 0
 
 
+def test_what_others_have_probably_used_since_the_store_was_heard_is_in_nobodys_share() -> None:
+    lease = Lease(RPM, 0.0)
+    heard(lease, 100)
+    for i in range(100):
+        lease.take(1, i / 10, 0)
+    heard(lease, 100, level=300.0, holders=4, at_s=10.0)
+    rate = lease.rate(15.0)
+    assert 3 < rate < 6.4
+    assert lease.open_share(15.0, 0, 1).level == pytest.approx((300 + 5 * 10.0 - 3 * rate * 5.0) / 4)
+
+
 def test_a_share_of_a_limit_never_heard_of_is_its_part_of_the_whole() -> None:
     lease = Lease(RPM, 0.0)
     assert lease.open_share(0.0, 0, 4).level == 150.0

@@ -42,6 +42,13 @@ def test_nothing_runs_in_where_holders_have_it_at_hand() -> None:
     assert vault.answer(ask(1), "b", LEASE_S + GRACE_S - 1, 0).level == 600 - held
 
 
+def test_what_was_used_a_moment_ago_has_not_run_in_again() -> None:
+    vault = Vault("v")
+    vault.answer(ask(1, want=9), "a", 0.0, 0)
+    assert vault.answer(ask(2, heard=9, used=9), "a", 20.0, 0).level == 591
+    assert vault.answer(ask(3, heard=9, used=9), "a", 20.5, 0).level == 596
+
+
 def test_an_answer_that_was_never_heard_is_taken_back_by_the_next_call() -> None:
     vault = Vault("v")
     vault.answer(ask(1, need=100), "a", 0.0, 0)

@@ -80,6 +80,10 @@ async def test_a_store_that_does_not_answer_is_waited_for_once_and_shares_replac
     assert await asyncio.gather(*(one.desk.fetch(one.draw()) for _ in range(3))) == [None] * 3
     assert GRANT_S <= asyncio.get_running_loop().time() - began_s < 2 * GRANT_S
     assert one.limits.is_away
+    one.store.gate.set()
+    await one.desk.refill()
+    assert not one.limits.is_away, "the next round in the background finds out that the store is there"
+    one.limits.is_away = True
     draw = one.limits.draw([RPM], 100, 0.0, CLOCK.now_s())
     assert one.limits.take(draw, CLOCK.now_s(), CLOCK.wall_s()) is None
 
