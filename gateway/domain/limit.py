@@ -61,6 +61,8 @@ class Ask:
     """Units beyond them, to have at hand."""
     floor: int
     """Units per holder below which none are kept at hand: the limit is one shared counter then."""
+    lease: int = 0
+    """Which of this process's leases asks: a limit that was taken away and came back is another holder, with totals of its own."""
     is_leaving: bool = False
     """This holder asks no more."""
 

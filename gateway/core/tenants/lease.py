@@ -51,11 +51,11 @@ class Lease:
 
     __slots__ = (
         "_at_s", "_day", "_rate", "_size", "_told", "_used_today", "asked_s", "balance", "born", "full", "heard", "holders", "is_counter",
-        "level", "level_at_s", "level_day", "limit", "pending", "seq", "share", "until_s", "used",
+        "level", "level_at_s", "level_day", "limit", "number", "pending", "seq", "share", "until_s", "used",
     )  # fmt: skip
 
-    def __init__(self, limit: Limit, now_s: float) -> None:
-        self.limit = limit
+    def __init__(self, limit: Limit, now_s: float, number: int = 0) -> None:
+        self.limit, self.number = limit, number
         self.seq = self.heard = self.used = self.balance = 0
         self.born = ""
         self.until_s = -1.0
@@ -153,7 +153,7 @@ class Lease:
         carried = max(self.balance, 0) + (max(self._used_today, 0) if self.limit.per_s == 0 else 0)
         floor = UNITS_MIN * max(round(self._size), 1)
         return Ask(
-            self.limit, self.seq, self.heard, self.used, carried, self.born, max(lacking, 0), least, want, floor, is_leaving
+            self.limit, self.seq, self.heard, self.used, carried, self.born, max(lacking, 0), least, want, floor, self.number, is_leaving
         )  # fmt: skip
 
     def hear(self, granted: Granted, ask: Ask, asked_s: float, now_s: float, day: int) -> None:

@@ -42,7 +42,7 @@ AWAY_WAIT_S = 5.0
 REFUSED_S = 10.0
 """News of an exhausted limit are asked for while it refused something this lately."""
 LOOK_EVERY_S = 1.0
-"""How often all leases are looked through for those to be renewed, or given back."""
+"""How often all open leases are looked through for those to be renewed, or given back."""
 
 
 class Lacking(Enum):
@@ -76,9 +76,11 @@ class LimitState:
         self._vaults: dict[tuple[str, str], Vault] | None = {}
         self._low: dict[Lease, None] = {}
         """Leases to be refilled; a dict keeps the order."""
+        self._open: dict[Lease, None] = {}
+        """Leases that the store may be owed a word about, so that idle tenants are not looked through."""
         self._starved: dict[Lease, tuple[float, float]] = {}
         """Exhausted leases: when they last refused, and how long the news of them may be used."""
-        self._looked_s, self._wall_0 = 0.0, 0.0
+        self._looked_s, self._wall_0, self._made = 0.0, 0.0, 0
         self.is_away = False
         """Whether the store is; then safe shares replace it."""
         self.holders = 1
@@ -175,8 +177,10 @@ class LimitState:
                 found[lease] = None
         if now_s - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = now_s
-            for lease in self._leases.values():
-                if lease.is_open and (self.is_away or now_s >= lease.until_s - LEASE_S / 2):
+            for lease in list(self._open):
+                if not lease.is_open:
+                    del self._open[lease]
+                elif self.is_away or now_s >= lease.until_s - LEASE_S / 2:
                     found[lease] = None
         if self.is_away and not found:  # Something has to find out that the store is back.
             found = dict.fromkeys(list(self._leases.values())[:1])
@@ -191,6 +195,7 @@ class LimitState:
         self.is_away = False
         for lease, ask, granted in answers:
             lease.hear(granted, ask, asked_s, now_s, int(wall_s // DAY_S))
+            self._open[lease] = None
             self.holders = max(granted.holders, 1)
             if granted.level >= 1 or lease.balance > 0:
                 self._starved.pop(lease, None)
@@ -206,6 +211,7 @@ class LimitState:
         for key in gone:
             lease = self._leases[key]
             self._low.pop(lease, None)
+            self._open.pop(lease, None)
             self._starved.pop(lease, None)
             if self._vaults is not None:
                 self._vaults.pop(key, None)
@@ -235,7 +241,8 @@ class LimitState:
         key = (limit.tenant, limit.name)
         lease = self._leases.get(key)
         if lease is None:
-            lease = self._leases[key] = Lease(limit, now_s)
+            self._made += 1
+            lease = self._leases[key] = Lease(limit, now_s, self._made)
             if len(self._leases) > LEASES_MAX:
                 del self._leases[next(iter(self._leases))]
         lease.limit = limit
@@ -251,8 +258,10 @@ class LimitState:
                 self._note(lease)
 
     def _note(self, lease: Lease) -> None:
-        if self._vaults is None and lease.is_low:
-            self._low[lease] = None
+        if self._vaults is None:
+            self._open[lease] = None
+            if lease.is_low:
+                self._low[lease] = None
 
     def _ask_own(self, short: Iterable[tuple[Lease, int]], now_s: float, day: int) -> None:
         """Ask the buckets of this process."""
@@ -269,6 +278,7 @@ class LimitState:
         """Take what is at hand, and from safe shares where nothing is."""
         for lease, _ in short:
             lease.open_share(now_s, day, self.holders)
+            self._open[lease] = None
         lacking = [n for n in short if not n[0].share_has(n[1])]
         if lacking:
             return self._refuse(lacking, now_s, wall_s)

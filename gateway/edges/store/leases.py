@@ -150,18 +150,18 @@ def by_tenant(leases: Iterable[Lease]) -> dict[str, list[Lease]]:
     return found
 
 
-def call(asks: Sequence[Ask], holder: str, clock: Clock) -> tuple[list[str], list[str | int | float]]:
+def call(asks: Sequence[Ask], replica: str, clock: Clock) -> tuple[list[str], list[str | int | float]]:
     """Return keys and arguments of `grant.lua`; the server's seconds are real ones."""
     keys: list[str] = []
     args: list[str | int | float] = [
-        holder, round(clock.real_s(LEASE_S) * 1000), round(clock.real_s(GRACE_S) * 1000), KEPT_S * 1000, SHARE,
+        round(clock.real_s(LEASE_S) * 1000), round(clock.real_s(GRACE_S) * 1000), KEPT_S * 1000, SHARE,
     ]  # fmt: skip
     for ask in asks:
         limit = ask.limit
         keys += LimitKeys(limit.tenant).of(limit.name)
         args += (
             limit.amount, limit.per_s * clock.speed, ask.seq, ask.heard, ask.used, ask.carried, ask.born, ask.need, ask.least,
-            ask.want, ask.floor, int(ask.is_leaving),
+            ask.want, ask.floor, int(ask.is_leaving), f"{replica}.{ask.lease}",
         )  # fmt: skip
     return keys, args
 

@@ -180,7 +180,7 @@ class MemoryStore:
         now_s, day, said = self._clock.now_s(), int(self._clock.wall_s() // DAY_S), []
         for ask in asks:
             vault = self._shared.vaults.setdefault((ask.limit.tenant, ask.limit.name), Vault("memory"))
-            said.append(vault.answer(ask, self._replica, now_s, day))
+            said.append(vault.answer(ask, f"{self._replica}.{ask.lease}", now_s, day))
         return said
 
     async def close(self) -> None:

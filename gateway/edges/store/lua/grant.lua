@@ -1,21 +1,22 @@
 -- Settle what one holder tells about limits of one tenant, and grant what it may have: `core/tenants/vault.py`, on the server's clock.
 -- KEYS: two per limit: its state (hash) and its holders (sorted set: holder -> until when its lease lasts).
--- ARGV: holder, milliseconds of a lease, of the grace after it, milliseconds that the keys are kept, parts of what is left that a
+-- ARGV: milliseconds of a lease, of the grace after it, milliseconds that the keys are kept, parts of what is left that a
 --       lease may be one of; then per limit: amount, units per second, seq, heard, used, carried, born, need, least, want, floor,
---       1 if it leaves.
+--       1 if it leaves, holder.
 -- Returns per limit: granted, held, level (text), holders, born.
 -- State: born, amount, level, out, at (microseconds), day; and `h:<holder>` -> `seq granted held`.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local day = math.floor(tonumber(time[1]) / 86400)
-local me, lease, grace, kept, share = ARGV[1], ARGV[2] * 1000, ARGV[3] * 1000, ARGV[4], tonumber(ARGV[5])
+local lease, grace, kept, share = ARGV[1] * 1000, ARGV[2] * 1000, ARGV[3], tonumber(ARGV[4])
 local whole = function(number) return string.format('%.0f', number) end
 local said = {}
 for k = 1, #KEYS, 2 do
-  local at = 5 + (k - 1) * 6
+  local at = 4 + (k - 1) / 2 * 13
   local arg = function(n) return tonumber(ARGV[at + n]) end
   local amount, per_s, seq, heard, used, carried = arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)
   local need, least, want, floor, leaves = arg(8), arg(9), arg(10), arg(11), arg(12) == 1
+  local me = ARGV[at + 13]
   local was = redis.call('HMGET', KEYS[k], 'born', 'amount', 'level', 'out', 'at', 'day')
   local born = was[1] or whole(now)
   local level, out = tonumber(was[3] or amount), tonumber(was[4] or 0)

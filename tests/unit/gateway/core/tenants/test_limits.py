@@ -236,6 +236,21 @@ def test_an_idle_lease_goes_back_after_half_its_time_and_a_silent_one_is_never_u
     assert not one.limits.held()
 
 
+def test_a_limit_that_was_taken_away_and_comes_back_is_another_holder_with_totals_of_its_own() -> None:
+    one = Shared(Vault("v"))
+    assert one.pass_one(RPM) is None
+    one.limits.retain({})
+    draw = one.draw(RPM)
+    asks = [lease.ask(0.0, units, units) for lease, units in draw.lacking or draw.needs]
+    assert [(ask.seq, ask.heard, ask.lease) for ask in asks] == [(1, 0, 2)]
+
+
+def test_idle_leases_are_not_looked_through() -> None:
+    one = Shared(Vault("v"))
+    assert one.pass_one(FEW) is None
+    assert one.limits.due(2.0) == [] and not one.limits._open
+
+
 def test_without_store_an_unexpired_lease_is_used_up_and_then_this_replicas_share() -> None:
     vault = Vault("v")
     one, two = Shared(vault), Shared(vault, name="two")

@@ -14,7 +14,7 @@ FLOOR = 30
 
 def ask(seq: int, heard: int = 0, used: int = 0, need: int = 0, want: int = 0, limit: Limit = RPM, born: str = "v", **more: int) -> Ask:
     least, carried, leaving = more.get("least", need), more.get("carried", 0), bool(more.get("leaving", 0))
-    return Ask(limit, seq, heard, used, carried, born, need, least, want, more.get("floor", FLOOR), leaving)
+    return Ask(limit, seq, heard, used, carried, born, need, least, want, more.get("floor", FLOOR), 0, leaving)
 
 
 def test_a_grant_debits_at_once_and_spare_units_are_at_most_a_64th_of_what_is_left() -> None:

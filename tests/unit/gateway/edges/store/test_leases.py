@@ -151,9 +151,9 @@ def test_leases_are_called_for_tenant_by_tenant() -> None:
 
 
 def test_a_fast_clock_is_told_to_the_server_in_its_own_seconds() -> None:
-    keys, args = call([Ask(RPM, 3, 20, 15, 5, "b", 1, 1, 9, 30, True)], "me", SystemClock(6.0))
+    keys, args = call([Ask(RPM, 3, 20, 15, 5, "b", 1, 1, 9, 30, 7, True)], "me", SystemClock(6.0))
     assert keys == ["sluice:1:{limits:acme}:tenant/requests", "sluice:1:{limits:acme}:tenant/requests:holders"]
-    assert args[:3] == ["me", 5000, 10_000] and args[5:] == [600, 60.0, 3, 20, 15, 5, "b", 1, 1, 9, 30, 1]
+    assert args[:2] == [5000, 10_000] and args[4:] == [600, 60.0, 3, 20, 15, 5, "b", 1, 1, 9, 30, 1, "me.7"]
 
 
 def test_what_the_script_says_becomes_numbers() -> None:
