@@ -4,9 +4,10 @@
 
 It writes counts over LINE, which loses and repeats, and leads over SERVER: a full read has thousands of slots under so fast a clock.
 
-FOLDER/NAME is four integers, mapped into memory, so that they outlive `kill -9`: requests and nano-dollars booked, then both as far
-as a flush has been acknowledged. FOLDER/leads exists while somebody may lead; FOLDER/quiet once all is to be written. A leader writes
-what its ledger says to FOLDER/account; whoever has written everything makes FOLDER/NAME.done.
+FOLDER/NAME, which is there already, is four integers, mapped into memory, so that they outlive `kill -9`: requests and
+nano-dollars booked, then both as far as a flush has been acknowledged. FOLDER/leads exists while somebody may lead;
+FOLDER/quiet once all is to be written. A leader writes what its ledger says to FOLDER/account; whoever has written
+everything makes FOLDER/NAME.done.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Ledger
@@ -40,9 +42,7 @@ class Bookkeeper:
         self.recorder = SlotRecorder()
         self.store = RedisStore(line, StoreOptions(), clock, self.recorder, name)
         self.reader = RedisStore(server, StoreOptions(), clock, SlotRecorder(), name)
-        path = folder / name
-        path.write_bytes(bytes(32))
-        with path.open("r+b") as file:
+        with (folder / name).open("r+b") as file:
             self.truth = mmap.mmap(file.fileno(), 32)
         self.booked = [0, 0]
         self.token: int | None = None
@@ -69,9 +69,7 @@ class Bookkeeper:
                 await self.store.flush()
                 self.truth[16:] = struct.pack("qq", *before)
                 if was_quiet:
-                    (self.folder / f"{self.name}.done").write_text(
-                        json.dumps([self.store.health.rollbacks, self.store.health.lost_batches])
-                    )
+                    self.say(f"{self.name}.done", [self.store.health.rollbacks, self.store.health.lost_batches])
             await asyncio.sleep(FLUSH_EVERY_S)
 
     async def lead(self) -> None:
@@ -92,9 +90,13 @@ class Bookkeeper:
         self.read_wall_s, self.token = wall_s, token  # Else the next tick sums everything anew.
         self.ledger.take(fresh, self.counts, wall_s, is_first=is_new)
         account = self.ledger.accounts[SPEND.id]
+        self.say("account", {"token": token, "n": account.valid, "usd": account.bad})
+
+    def say(self, file: str, told: Any) -> None:
+        """Write a file as a whole: somebody reads it meanwhile."""
         part = self.folder / f"{self.name}.part"
-        part.write_text(json.dumps({"token": token, "n": account.valid, "usd": account.bad}))
-        part.rename(self.folder / "account")
+        part.write_text(json.dumps(told))
+        part.rename(self.folder / file)
 
     async def live(self) -> None:
         async with asyncio.TaskGroup() as group:

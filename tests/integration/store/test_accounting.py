@@ -132,6 +132,7 @@ class Fleet:
         self._names += 1
         name = f"boot-{self._names}"
         words = [sys.executable, str(HERE / "bookkeeper.py"), *self.ways, str(self.folder), name, self.speed, *self.origin]
+        (self.folder / name).write_bytes(bytes(32))
         self.running[name] = subprocess.Popen(words, stdin=subprocess.DEVNULL)
 
     def kill_one(self, draw: random.Random) -> None:
@@ -157,10 +158,10 @@ class Fleet:
     async def all_working(self) -> None:
         """Wait until everybody has flushed once from now on: then nobody has anything left to send again."""
         for _ in range(2):  # The first may have been acknowledged before, and only be written down now.
-            before = {name: self.truth(name)[2] if (self.folder / name).exists() else 0 for name in self.running}
+            before = {name: self.truth(name)[2] for name in self.running}
             silent, until_s = set(self.running), time.monotonic() + 30.0
             while silent:
-                silent = {name for name in silent if not (self.folder / name).exists() or self.truth(name)[2] <= before[name]}
+                silent = {name for name in silent if self.truth(name)[2] <= before[name]}
                 assert time.monotonic() < until_s, {name: (before[name], self.truth(name), self.state(name)) for name in silent}
                 await asyncio.sleep(0.02)
 
