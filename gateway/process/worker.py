@@ -6,6 +6,7 @@ or a new configuration is shown and counted, and requests go on.
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -290,7 +291,9 @@ class Worker:
         """Return the state that page, /admin/state and metrics show."""
         runtime, watched = self.runtime, self._upkeep.watched
         local = runtime.dispatcher.board(self._clock.now_s())
-        local["is_stale"] = (local["prices_age_s"] or 0.0) > runtime.config.store.stale_after
+        # A store that is full, or that nobody governs on, still confirms prices, but nobody makes new ones.
+        judged_s = self._clock.wall_s() - (watched.board or {}).get("made_wall_s", math.inf)
+        local["is_stale"] = max(local["prices_age_s"] or 0.0, judged_s) > runtime.config.store.stale_after
         local["alone_since_wall_s"] = watched.alone_since_wall_s
         return {
             "wall_s": self._clock.wall_s(),

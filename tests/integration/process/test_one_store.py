@@ -30,7 +30,7 @@ async def pair(folder: Path, engines: dict[str, Any], server: EmbeddedServer, ga
     for name in ("a", "b"):
         (folder / name).mkdir()
         backends = {model: backend.base_url for model, backend in engines.items()}
-        made.append(gateway_class(folder / name, backends, store=f'url: "{server.url}", alone_after: 1s'))
+        made.append(gateway_class(folder / name, backends, store=f'url: "{server.url}", alone_after: 1s, stale_after: 800ms'))
     await asyncio.gather(*(one.start() for one in made))
     yield made[0], made[1]
     for one in made:
@@ -123,6 +123,7 @@ async def test_without_the_store_each_goes_on_alone_and_afterwards_every_count_i
                 state = await one.until(lambda state: state["local"]["alone_since_wall_s"], within_s=8.0)
                 assert state["worker"]["fleet"]["replicas"] == 2
                 assert state["worker"]["store"]["is_away"]
+                assert state["local"]["is_stale"], "nobody else has confirmed these prices"
             version = (await a.state())["local"]["prices_version"]
             await a.until(lambda state: state["local"]["prices_version"] > version + 1, within_s=4.0)
         finally:

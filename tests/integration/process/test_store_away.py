@@ -86,7 +86,10 @@ async def test_no_answer_is_slower_while_the_store_is_frozen(gateway: Any, secon
     assert told[1.0][1] < told[1.0][0] + 0.4
 
 
-async def test_a_full_store_is_away_is_said_and_costs_no_client_anything(gateway: Any) -> None:
+async def test_a_full_store_is_away_is_said_and_costs_no_client_anything(prepared: Any) -> None:
+    gateway = prepared
+    gateway.config.write_text(gateway.yaml.replace("flush_every: 200ms", "flush_every: 200ms, stale_after: 800ms"))
+    await gateway.start()
     plain = Redis(unix_socket_path=str(gateway.state_directory / "store.sock"))
     async with gateway.traffic(RATE) as traffic:
         await asyncio.sleep(0.6)
@@ -95,10 +98,10 @@ async def test_a_full_store_is_away_is_said_and_costs_no_client_anything(gateway
         assert "is full (maxmemory reached, policy noeviction)" in state["worker"]["store"]["last_error"]
         async with gateway.session.get(f"{gateway.url}/health/readiness") as ready:
             assert (ready.status, (await ready.json())["store"]) == (200, "away")
-        await asyncio.sleep(1.0)
+        await gateway.until(lambda state: state["local"]["is_stale"], within_s=3.0)
         assert (await gateway.state())["worker"]["store"]["is_away"], "it can be read, but that does not help"
         await plain.config_set("maxmemory", "64mb")
-        await gateway.until(lambda state: not state["worker"]["store"]["is_away"], within_s=3.0)
+        await gateway.until(lambda state: not state["worker"]["store"]["is_away"] and not state["local"]["is_stale"], within_s=3.0)
         async with gateway.session.get(f"{gateway.url}/health/readiness") as ready:
             assert (await ready.json())["store"] == "connected"
     await plain.aclose()
