@@ -685,8 +685,7 @@ class Walk:
         now_s = self._pipeline.clock.now_s()
         self._first_s = now_s
         self.dispatcher.first_token(self._ticket, now_s)
-        if self.dispatcher.waiting:
-            self._pipeline.sweep(self.dispatcher, now_s)
+        self._pipeline.sweep(self.dispatcher, now_s)
 
     async def _open(self, status: int, headers: Headers) -> None:
         self._is_open = True

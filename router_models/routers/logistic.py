@@ -119,8 +119,9 @@ class LogisticRouter(CalibratedRouter):
         return self._answer(prompt, conversation)[0]
 
     def quality_one(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
-        """Return the quality of each model for one prompt and what surrounds it."""
-        return self.combine(self.signals(prompt, conversation))
+        """Return the quality of each model for one prompt and what surrounds it: `combine` of `signals`, without the way over numbers."""
+        raw, is_novel = self._raw(prompt, conversation)
+        return self._beyond(math.log1p(len(prompt))) if is_novel else super().combine(raw)
 
     def _answer(self, prompt: str, conversation: Conversation | None) -> tuple[list[float], bool]:
         """Return the logits, and whether the surface counts are unlike the training prompts'."""
@@ -146,10 +147,14 @@ class LogisticRouter(CalibratedRouter):
 
     def signals(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
         """Return the raw quality of each model, log(1 + characters), and 1.0 when the prompt is out of domain."""
-        z, novel = self._answer(prompt, conversation)
+        raw, is_novel = self._raw(prompt, conversation)
+        return (*raw, math.log1p(len(prompt)), float(is_novel))
+
+    def _raw(self, prompt: str, conversation: Conversation | None) -> tuple[tuple[float, ...], bool]:
+        """Return the raw quality of each model, and whether the prompt is out of domain."""
+        z, is_novel = self._answer(prompt, conversation)
         raw = tuple(map(self.link, z))
-        novel = novel or not self._low <= raw[0] - raw[-1] <= self._high
-        return (*raw, math.log1p(len(prompt)), float(novel))
+        return raw, is_novel or not self._low <= raw[0] - raw[-1] <= self._high
 
     @staticmethod
     def link(z: float) -> float:
@@ -159,8 +164,10 @@ class LogisticRouter(CalibratedRouter):
     def combine(self, signals: tuple[float, ...]) -> tuple[float, ...]:
         """Return calibrated qualities, by length when the prompt is out of domain."""
         *raw, log_characters, novel = signals
-        if not novel:
-            return super().combine(tuple(raw))
+        return self._beyond(log_characters) if novel else super().combine(tuple(raw))
+
+    def _beyond(self, log_characters: float) -> tuple[float, ...]:
+        """Return the qualities for a prompt that is out of domain."""
         return self._by_length(log_characters, self._mean_level) if self._by_length is not None else self._level
 
     def adapted(

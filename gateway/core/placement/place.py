@@ -11,6 +11,7 @@ stand-in for what running answers cost. It orders backends only, it is not part 
 Source: reference/serving_systems.md sections 0, 3.1, 3.2.
 """
 
+from math import inf
 from typing import Literal
 
 from gateway.core.placement.accounts import PlacementState
@@ -52,8 +53,8 @@ class Outlook:
         return self.wait_s if self.is_bounded and not self.is_idle else 0.0
 
 
-DOWN = Outlook("down", None, float("inf"), False, False)
-DOWN_BUT_TRIED = Outlook("down", None, float("inf"), False, False, True)
+DOWN = Outlook("down", None, inf, False, False)
+DOWN_BUT_TRIED = Outlook("down", None, inf, False, False, True)
 
 
 def look(
@@ -66,7 +67,7 @@ def look(
         forced: a probe, which a half-open backend takes beside its trial.
     """
     best: Backend | None = None
-    best_s = wait_s = float("inf")
+    best_s = wait_s = inf
     has_room = is_idle = is_half_open = is_closed = False
     for backend in model.backends:
         account = state.account(backend.id, model.name)
