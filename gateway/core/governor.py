@@ -21,8 +21,12 @@ from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain, alpha_ref
 from gateway.domain.prices import Overrides, Price, Prices
 
-FACTOR_KEEP = 0.99
-"""Weight kept per settled request when a model's billed/expected factor is averaged. Source: judge/README.md."""
+FACTOR_KEEP, RECENT_KEEP = 0.99, 0.95
+"""Weight kept per settled request when a model's billed/expected factor is averaged (source: judge/README.md), and in the
+average of about 20 that says when a price has changed: single bills scatter by 0.7, these averages by 0.05 and 0.11.
+"""
+FACTOR_JUMP = 1.6
+"""A recent average so many times above or below takes the place of the slow one: a changed price is believed after 15 bills, not 100."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Memory:
     age_s: float = 0.0
     """How long the rate has been averaged; a forecast counts as the full averaging time."""
     factors: dict[str, float] | None = None
+    recent: dict[str, float] | None = None
+    """Billed over expected dollars per model, of the last bills."""
     last_wall_s: float | None = None
     version: int = 0
 
@@ -145,6 +151,8 @@ class Governor:
         m = self._memory
         if m.factors is None:
             m.factors = {}
+        if m.recent is None:
+            m.recent = {}
         if m.rate is None:
             believed = self._believed_rate()
             m.rate, m.age_s = believed or 0.0, RATE_MEMORY_S if believed else 0.0
@@ -155,8 +163,11 @@ class Governor:
         for name in self._models:
             hits, expected = fresh.get(f"m.{name}.n", 0), fresh.get(f"m.{name}.exp", 0)
             if hits and expected > 0:
-                keep = FACTOR_KEEP**hits
-                m.factors[name] = keep * m.factors.get(name, 1.0) + (1 - keep) * fresh.get(f"m.{name}.usd", 0) / expected
+                ratio, known = fresh.get(f"m.{name}.usd", 0) / expected, m.factors.get(name, 1.0)
+                recent = ratio + RECENT_KEEP**hits * (m.recent.get(name, known) - ratio)
+                slow = ratio + FACTOR_KEEP**hits * (known - ratio)
+                m.recent[name] = recent
+                m.factors[name] = slow if 1 / FACTOR_JUMP < recent / max(slow, 1e-9) < FACTOR_JUMP else recent
 
     def _believed_rate(self) -> float | None:
         """Return the operator's forecast as a rate; None without one."""
@@ -195,7 +206,14 @@ class Governor:
 
     def _remember(self) -> dict[str, Any]:
         m = self._memory
-        governor = {"rate": m.rate, "age_s": m.age_s, "factors": m.factors, "last_wall_s": m.last_wall_s, "version": m.version}
+        governor = {
+            "rate": m.rate,
+            "age_s": m.age_s,
+            "factors": m.factors,
+            "recent": m.recent,
+            "last_wall_s": m.last_wall_s,
+            "version": m.version,
+        }
         return {"governor": governor, "law": self._law.kind, "law_memory": self._law.remember()}
 
 

@@ -45,6 +45,8 @@ RESOLVE_S, SURE = 240.0, 1.05
 """Twice in a row within 10 min, the delay that an operator is promised."""
 MARGIN, MARGIN_MAX = 2.5, 0.03
 """Standard errors, and at most this part of the budget."""
+FOLLOW = 0.25
+"""Change of a learned factor that prices follow at once: five times its scatter."""
 DT_MAX_S = 15.0
 SILENCE_S = 900.0
 """After so long without a settled request, prices decay towards the cards' solution, with this time constant."""
@@ -67,6 +69,8 @@ class Memory:
     """Requests still to be seen before the integrator takes over, by cost SLO."""
     suspect: list[str] = field(default_factory=list)
     infeasible: list[str] = field(default_factory=list)
+    factors: dict[str, float] = field(default_factory=dict)
+    """Billed over expected dollars per model, when prices last followed a change of them."""
     silent_s: float = 0.0
     """Seconds without a settled request."""
     spells: dict[str, Any] = field(default_factory=dict)
@@ -101,6 +105,7 @@ class ShadowPriceLaw:
             m.x[name], m.n[name] = m.x[name] * keep + j.fresh_bad, m.n[name] * keep + j.fresh_valid
         if tick.fresh_requests:
             m.silent_s = 0.0
+            self._follow(tick)
             if tick.wall_s - (m.resolved_wall_s or 0.0) >= RESOLVE_S:
                 self._resolve(tick)
             self._move(tick, min(tick.dt_s, DT_MAX_S))
@@ -181,6 +186,18 @@ class ShadowPriceLaw:
                 m.price[name] = m.cap[name]
             if m.x[name] > HOT * fair:
                 hot.append(name)
+
+    def _follow(self, tick: Tick) -> None:
+        """Move cost prices with what the cards say of a model that has become dearer or cheaper; the integrator would take half an hour."""
+        m, known = self.memory, self.memory.factors
+        if not any(abs(f / known.get(name, 1.0) - 1.0) > FOLLOW for name, f in tick.factors.items()):
+            return
+        before, now = Solver(replace(tick, factors=dict(known)), m.price), Solver(tick, m.price)
+        for j in tick.judgements:
+            if j.slo.spec.kind == "cost":
+                times = max(now.cost(j), LEAST_PRICE / CAP_COST) / max(before.cost(j), LEAST_PRICE / CAP_COST)
+                m.price[j.slo.spec.name] = min(m.price[j.slo.spec.name] * times, m.cap[j.slo.spec.name])
+        m.factors = dict(tick.factors)
 
     def _decay(self, tick: Tick, dt_s: float) -> None:
         """Let prices go towards what they would start with: what was learned of the traffic is no longer true of silence."""

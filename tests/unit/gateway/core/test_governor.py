@@ -368,3 +368,17 @@ def test_a_clock_that_jumps_forward_and_back_leaves_prices_finite_and_in_place()
         after = day.tick(day.fresh(50, FAIR), dt_s=dt_s)
         assert all(0.0 <= p.value < 100.0 and p.allowance > 0.0 for p in after.prices.prices)
     assert abs(after.prices.alpha_ref["auto"] - before.prices.alpha_ref["auto"]) < 0.1
+
+
+def test_a_changed_price_is_believed_after_about_fifteen_bills_and_scatter_is_averaged() -> None:
+    def billed(day: Day, times: float, bills: int) -> float:
+        for _ in range(bills):
+            prices = day.tick(day.fresh(1, FAIR) | {"m.strong.n": 1, "m.strong.usd": round(1e6 * times), "m.strong.exp": 1_000_000}).prices
+        return prices.factors["strong"]
+
+    day = Day(governor())
+    assert billed(day, 1.0, 50) == pytest.approx(1.0)
+    assert billed(day, 3.0, 1) == pytest.approx(1.02) and billed(day, 0.2, 1) < 1.02
+    assert billed(day, 6.0, 3) < 1.2 and billed(day, 6.0, 17) > 3.0
+    assert billed(day, 6.0, 200) == pytest.approx(6.0, rel=0.1)
+    assert billed(day, 1.0, 20) < 4.0 and billed(day, 1.0, 60) < 1.5  # 3.2 by the slow average alone.

@@ -357,6 +357,17 @@ def even_price() -> float:
     return law_at(judged(SPEND)).memory.price["spend"]
 
 
+def test_a_model_that_has_become_dearer_moves_the_price_with_the_cards_and_back() -> None:
+    law = law_at(judged(SPEND))
+    start = law.memory.price["spend"]
+    on_pace = judged(SPEND, 50 * FAIR, 50)
+    dear = law.step(ticked(on_pace, factors={"strong": 6.0})).prices["spend"]
+    assert mean_usd([CARD], [("cost", dear / FAIR)], {"strong": 6.0}) == pytest.approx(FAIR, rel=0.02)
+    assert dear < 0.9 * start
+    assert law.step(ticked(on_pace, factors={"strong": 6.3})).prices["spend"] == pytest.approx(dear)  # Scatter.
+    assert law.step(ticked(on_pace, factors={"strong": 1.0})).prices["spend"] == pytest.approx(start, rel=0.01)
+
+
 # -- silence -----------------------------------------------------------------------------------------------------------
 
 
