@@ -8,7 +8,7 @@ has the right; last, forced probes of a sick model, or a priced-out or broken ba
 from gateway.core.pricing.card import EDGE
 from gateway.core.pricing.terms import Terms
 from gateway.core.pricing.threshold import Gain, alpha
-from gateway.core.routing.score import priced_difference, score
+from gateway.core.routing.score import compare, priced_difference, score
 from gateway.domain.decision import Choice
 from gateway.domain.expectation import Expectation
 from gateway.domain.value import value
@@ -46,7 +46,8 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
     """
     es = q.expectations
     v = q.klass_value / terms.mean_value
-    scores = tuple([score(e, v, terms.per_unit) for e in es])
+    two = compare(es[0], es[1], v, terms.per_unit) if len(es) == 2 else None
+    scores = two[:2] if two is not None else tuple([score(e, v, terms.per_unit) for e in es])
     ready = [i for i, ok in enumerate(q.usable) if ok]
     if len(ready) == 1:
         return Choice(es[ready[0]].model, "only" if len(es) == 1 else "down", scores, 0.0, None, None)
@@ -57,7 +58,7 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
         top = sorted(sorted(ready, key=lambda m: -scores[m])[:2])
         i, j = top[0], top[1]
     a, b = es[i], es[j]
-    priced, magnitude = priced_difference(a, b, terms.per_unit)
+    priced, magnitude = two[2:] if two is not None else priced_difference(a, b, terms.per_unit)
     plain = scores[i] - scores[j]
     margin = plain + EDGE * (2.0 * q.draws[0] - 1.0) * magnitude
     win_rate = gain.win_rate(a.quality - b.quality)

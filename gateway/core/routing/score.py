@@ -22,6 +22,20 @@ def score(e: Expectation, value: float, per_unit: Sequence[tuple[str, float]]) -
     return total
 
 
+def compare(a: Expectation, b: Expectation, value: float, per_unit: Sequence[tuple[str, float]]) -> tuple[float, float, float, float]:
+    """Return both scores and what `priced_difference` returns, each risk asked for once: the hot path of two candidates."""
+    first, second, total, magnitude = value * a.quality * a.success, value * b.quality * b.success, 0.0, 0.0
+    for kind, price in per_unit:
+        risk = RISKS[kind]
+        mine, other = risk(a), risk(b)
+        first -= price * mine
+        second -= price * other
+        term = price * (mine - other)
+        total += term
+        magnitude += term if term >= 0.0 else -term
+    return first, second, total, magnitude
+
+
 def priced_difference(a: Expectation, b: Expectation, per_unit: Sequence[tuple[str, float]]) -> tuple[float, float]:
     """Return Σ price (r_a - r_b) and the sum of its terms' magnitudes, which sets the width of the soft edge."""
     total = magnitude = 0.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.routing.score import RISKS, priced_difference, score
+from gateway.core.routing.score import RISKS, compare, priced_difference, score
 from gateway.domain.expectation import Expectation
 
 E = Expectation("m", quality=0.8, success=0.9, late=0.2, usd=0.01, completion_tokens=100)
@@ -35,3 +35,10 @@ candidates = st.builds(Expectation, st.just("m"), share, share, share, st.floats
 def test_a_higher_price_never_raises_a_score(e: Expectation, v: float, kind: str, a: float, b: float) -> None:
     low, high = sorted((a, b))
     assert score(e, v, ((kind, high),)) <= score(e, v, ((kind, low),))
+
+
+@given(candidates, candidates, st.floats(0.1, 10), st.lists(st.tuples(st.sampled_from(sorted(RISKS)), st.floats(0, 10)), max_size=5))
+def test_two_candidates_at_once_are_the_same_to_the_last_bit(
+    a: Expectation, b: Expectation, v: float, prices: list[tuple[str, float]]
+) -> None:
+    assert compare(a, b, v, prices) == (score(a, v, prices), score(b, v, prices), *priced_difference(a, b, prices))
