@@ -65,22 +65,25 @@ async def test_no_client_notices_a_store_that_is_away_and_no_count_is_lost_or_do
     assert after["local"]["prices_version"] > version, "and the budgets are judged again"
 
 
-def at(traffic: Any, share: float) -> float:
-    """Return what this share of the calls did not exceed, seconds."""
-    took_s = sorted(a.ended_s - a.began_s for a in traffic.asked)
-    return float(took_s[min(int(len(took_s) * share), len(took_s) - 1)])
+def at(took_s: list[float], share: float) -> float:
+    """Return what this share of the calls did not exceed."""
+    return sorted(took_s)[min(int(len(took_s) * share), len(took_s) - 1)]
 
 
-@pytest.mark.parametrize("seconds", [1.5, pytest.param(15.0, marks=pytest.mark.soak)])
-async def test_no_answer_is_slower_while_the_store_is_frozen(gateway: Any, seconds: float) -> None:
-    """Who waited for the store once would be late by its 500 ms; and the whole distribution stays what it was."""
-    async with gateway.traffic(RATE) as before:
-        await asyncio.sleep(seconds)
-    async with gateway.traffic(RATE) as during:
-        await frozen_for(gateway, seconds)
-    told = {share: (at(before, share), at(during, share)) for share in (0.5, 0.9, 0.99, 1.0)}
+@pytest.mark.parametrize("slice_s", [0.7, pytest.param(4.0, marks=pytest.mark.soak)])
+async def test_no_answer_is_slower_while_the_store_is_frozen(gateway: Any, slice_s: float) -> None:
+    """Who waited for the store once would be late by its 500 ms; and the whole distribution stays what it was.
+
+    In slices by turns, so that another's load on this machine falls on both.
+    """
+    took_s: dict[bool, list[float]] = {False: [], True: []}
+    for is_frozen in (False, True) * 3:
+        async with gateway.traffic(RATE) as traffic:
+            await (frozen_for(gateway, slice_s) if is_frozen else asyncio.sleep(slice_s))
+        assert not traffic.failed
+        took_s[is_frozen] += [a.ended_s - a.began_s for a in traffic.asked]
+    told = {share: (at(took_s[False], share), at(took_s[True], share)) for share in (0.5, 0.9, 0.99, 1.0)}
     print("\n" + ", ".join(f"p{share * 100:g} {was * 1e3:.1f} -> {now * 1e3:.1f} ms" for share, (was, now) in told.items()))
-    assert not before.failed and not during.failed
     assert told[0.5][1] < 3 * told[0.5][0] + 0.02
     assert told[0.9][1] < 3 * told[0.9][0] + 0.05
     assert told[1.0][1] < told[1.0][0] + 0.4
