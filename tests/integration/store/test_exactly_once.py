@@ -378,7 +378,7 @@ async def test_a_server_that_loses_single_keys_is_found_out(replica, client: Red
 async def test_verdicts_and_published_prices_hold_nothing_but_what_they_should(replica, client: Redis) -> None:  # type: ignore[no-untyped-def]
     one = replica()
     await one.store.feedback("req_1", "acme", {"good": True}, 86_400.0 * 20_000)
-    assert await client.hgetall(FeedbackKeys.day(20_000)) == {"req_1": '{"tenant": "acme", "verdict": {"good": true}}'}
+    assert await client.hgetall(FeedbackKeys.day(20_000)) == {"req_1:acme": '{"tenant": "acme", "verdict": {"good": true}}'}
     assert 0 < await client.ttl(FeedbackKeys.day(20_000)) <= 35 * 86_400
     await client.hset(ControlKeys.published, "prices", '{"schema": 99}')
     with pytest.raises(StoreAway, match="cannot read: prices of schema 99"):
