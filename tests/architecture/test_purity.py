@@ -63,3 +63,20 @@ def test_tasks_are_made_in_one_place(house: Path) -> None:
         if any(called(call) in MAKERS for call in calls):
             makers.add(file.relative_to(house).as_posix())
     assert makers == MAKE_TASKS
+
+
+def test_the_store_is_awaited_on_a_requests_way_in_one_place(house: Path) -> None:
+    """The one awaited grant of a limited tenant with nothing at hand; the calls of the store's port are known from `ports.py`."""
+    port = next(
+        n for n in ast.walk(ast.parse((house / "gateway/ports.py").read_text())) if isinstance(n, ast.ClassDef) and n.name == "Store"
+    )
+    calls = {n.name for n in port.body if isinstance(n, ast.AsyncFunctionDef)} - {"close", "feedback"} | {"fetch"}
+    assert {"flush", "grant", "poll"} <= calls
+    found = []
+    for name in ("pipeline.py", "edges/server/chat.py", "edges/server/app.py", "edges/server/stream.py", "edges/server/reply.py"):
+        for node in ast.walk(ast.parse((house / "gateway" / name).read_text())):
+            if isinstance(node, ast.Await) and isinstance(node.value, ast.Call) and called(node.value) in calls:
+                found.append(f"{name}: {ast.unparse(node.value.func)}")
+    assert found == ["pipeline.py: self._leases.fetch", "edges/server/app.py: self.feedback.flush"], (
+        "the second one is a duty's, in the background"
+    )

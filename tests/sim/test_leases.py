@@ -86,6 +86,18 @@ def test_lost_answers_and_killed_replicas_never_lead_to_more_than_the_limit_but_
     assert fleet.tally.over <= 1e-6 and fleet.tally.falsely <= 0.002 * fleet.tally.asked
 
 
+def test_what_was_used_while_answers_were_late_is_a_debt_that_is_paid() -> None:
+    for workers in (4, 32):
+        fleet = Fleet(requests(600), workers, seed=3, lost=0.1)
+        fleet.run(25.0, 120)
+        fleet.lost = 0.0
+        fleet.drain()
+        fleet.drain()
+        used = sum(lease.used for replica in fleet.replicas for lease in replica.leases)
+        assert 0 <= used - fleet.tally.served <= 0.005 * fleet.tally.served, "all of it is told, and hardly more"
+        assert fleet.tally.ideal - 1 - workers / 4 <= fleet.tally.served <= fleet.tally.ideal + workers / 4
+
+
 def test_while_the_store_is_away_for_all_the_shares_hold_the_limit_and_what_they_used_is_told_afterwards() -> None:
     fleet = Fleet(requests(600), 8, seed=9)
     fleet.run(9.0, 120, even=True)

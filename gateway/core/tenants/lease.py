@@ -7,7 +7,8 @@ While the store is away an unexpired lease is used up first. Then follows a safe
 when it was last heard, less what the others have probably used until the share begins (as much as we), and what runs in, each
 divided by the replicas that it had named. All shares together are what was left, as far as everybody heard of it. A share below
 one unit grows to one unit before it is used, so the limit holds on average, and in a burst at most one unit per replica is used
-at once. Back from an outage, what is still missing from the share is told as use.
+at once. Back from an outage, what is still missing from the share is told as use; what ran into it during the first
+`BLIP_S` too, since then the store was perhaps only late, and gave the same inflow to others.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ UNITS_MIN = 30
 """Requests' worth per holder below which a limit is one shared counter: with less, what lies idle elsewhere refuses here."""
 LOW = 0.2
 """Part of a lease below which it is refilled in the background."""
+LAST_BITS = 1e-6
+"""Units; what a sum of floats may be off by."""
+BLIP_S = 5.0
+"""A store that was away for less than this may have been there for others: nothing that was used of a share has run in again."""
 DAY_S = 86_400.0
 
 
@@ -38,6 +43,13 @@ class Share:
     per_s: float
     unused: float
     at_s: float
+    began_s: float
+    used: int = 0
+
+    def use(self, units: int) -> None:
+        """Take units, or put some back."""
+        self.level -= units
+        self.used += units
 
     def fill(self, now_s: float) -> float:
         """Bring both levels up to now."""
@@ -90,7 +102,7 @@ class Lease:
     def take_share(self, units: int, now_s: float) -> None:
         """Take units of the safe share."""
         assert self.share is not None
-        self.share.level -= units
+        self.share.use(units)
         self._wish(units, now_s)
 
     def settle(self, delta: int) -> None:
@@ -177,7 +189,7 @@ class Lease:
             cap = max(self.limit.amount / among, min(max(self._size, 1.0), self.limit.amount))
             others_used = self.rate(now_s) * (among - 1) * max(now_s - self.level_at_s, 0.0) if self.level is not None else 0.0
             level = min(max(self.left(now_s, day) - others_used, 0.0) / among, cap)
-            self.share = Share(level, cap, self.limit.per_s / among, level, now_s)
+            self.share = Share(level, cap, self.limit.per_s / among, level, now_s, now_s)
         self.share.fill(now_s)
         return self.share
 
@@ -212,4 +224,6 @@ class Lease:
         share, self.share = self.share, None
         assert share is not None
         share.fill(now_s)
-        self.used += ceil(max(share.unused - share.level, 0.0))
+        missing = max(share.unused - share.level, 0.0)
+        missing += max(min(share.used - missing, share.per_s * min(share.at_s - share.began_s, BLIP_S)), 0.0)
+        self.used += ceil(missing - LAST_BITS)

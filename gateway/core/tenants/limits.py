@@ -84,7 +84,7 @@ class LimitState:
         self.is_away = False
         """Whether the store is; then safe shares replace it."""
         self.holders = 1
-        """Replicas, by the limit that named most of them lately."""
+        """Replicas, as the limit heard of last named them."""
 
     def share_with_others(self) -> None:
         """Take from leases that somebody fetches from the shared store, from now on."""
@@ -297,7 +297,7 @@ class LimitState:
         if delta == 0:
             return
         if lease in draw.shares and lease.share is not None:
-            lease.share.level -= delta
+            lease.share.use(delta)
         else:
             lease.settle(delta)
             self._note(lease)

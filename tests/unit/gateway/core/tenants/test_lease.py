@@ -135,6 +135,17 @@ def test_a_share_of_a_limit_never_heard_of_is_its_part_of_the_whole() -> None:
     assert not none.share_has(1)
 
 
+def test_after_a_moment_all_that_was_used_of_a_share_is_told_and_after_long_only_the_first_seconds_and_what_has_not_run_in() -> None:
+    for away_s, told in ((2.0, 30), (4000.0, 13)):
+        lease = Lease(RPM, 0.0)
+        assert lease.open_share(0.0, 0, 4).level == 150.0
+        lease.take_share(30, 0.0)
+        used = lease.used
+        lease.open_share(away_s, 0, 4)
+        heard(lease, 0, level=600.0, at_s=away_s)
+        assert lease.used - used == told
+
+
 def test_dollars_of_a_share_are_given_out_once() -> None:
     lease = Lease(USD, 0.0)
     heard(lease, 0, level=400.0, holders=2)
