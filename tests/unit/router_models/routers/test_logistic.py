@@ -68,6 +68,12 @@ def test_one_prompt_and_many_agree_to_the_last_bit_and_stay_in_range():
     assert quality.min() >= 0.0 and quality.max() <= 1.0
 
 
+def test_the_short_way_to_the_qualities_of_a_pair_equals_the_long_one_to_the_last_bit(table: ScoreTable):
+    for router in (drawn_router(), drawn_router(limit=1.0), fitted(table)):
+        prompts = [*ODD, *table.prompts[:100]]
+        assert [router.quality_one(p) for p in prompts] == [router.combine(router.signals(p)) for p in prompts]
+
+
 def test_the_gain_depends_on_the_difference_of_raw_qualities_alone_and_rises_with_it():
     router = drawn_router()
     prompts = [f"question number {i} about {'abcdefgh'[i % 8] * (i % 13)}" for i in range(300)]
