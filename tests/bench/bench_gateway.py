@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("--rounds", default="3")
     parser.add_argument("--secs", default="3")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Else what was started would outlive us.
     folder, nginx = os.environ.get("SLUICE_BENCH"), shutil.which("nginx")
     missing = [what for what, there in (("SLUICE_BENCH", folder), ("nginx", nginx), ("a C compiler", shutil.which("cc"))) if not there]
     if missing or folder is None:
