@@ -12,6 +12,7 @@ from gateway.core.budget.alerts import Alerts
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import RATE_MEMORY_S
 from gateway.core.budget.ledger import Judgement, Ledger
+from gateway.core.budget.opening import Opening
 from gateway.core.budget.slo import Slo
 from gateway.core.pricing.board import as_prices, board_of
 from gateway.core.pricing.card import Card
@@ -97,6 +98,8 @@ class Governor:
         self._memory = Memory(**{name: known[name] for name in Memory.__dataclass_fields__ if name in known})
         if memory.get("law") == self._law.kind:
             self._law.recall(memory["law_memory"])
+        ours = {slo.id for slo in self._slos}
+        self._ledger.openings = {i: Opening.of_json(told) for i, told in memory.get("openings", {}).items() if i in ours}
 
     def hand_over(self, successor: "Governor") -> None:
         """Give everything to the governor of a new config version in the same process."""
@@ -214,7 +217,8 @@ class Governor:
             "last_wall_s": m.last_wall_s,
             "version": m.version,
         }
-        return {"governor": governor, "law": self._law.kind, "law_memory": self._law.remember()}
+        openings = {slo_id: opening.as_json() for slo_id, opening in self._ledger.openings.items()}
+        return {"governor": governor, "law": self._law.kind, "law_memory": self._law.remember(), "openings": openings}
 
 
 def _mean(cards: Mapping[str, Card], of: Callable[[Card], float]) -> float:

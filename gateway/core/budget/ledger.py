@@ -9,7 +9,8 @@ over its rolling window. The *allowance* is what is left, divided by what is sti
 so that a quiet morning is not wasted and a bad one is made up for, within a factor of five. A rolling window looks
 `HORIZON` of its length ahead and counts what ages out by then. Source: `judge/README.md`; the clips are that page's.
 How many requests are to come: the operator's forecast; else the learned hours of the week (`rhythm.py`); else the recent rate.
-Accounts are summed from the slots when a period begins or this process takes over, and follow increments in between.
+Accounts are summed from the slots when a period begins or this process takes over, and follow increments in between; what a
+period counted before its first whole slot is remembered (`opening.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import HORIZON_S, Forecast
+from gateway.core.budget.opening import Opening
 from gateway.core.budget.rhythm import Rhythm
 from gateway.core.budget.slo import DAY_S, Slo, scoped
 from gateway.domain.event import MILLI
@@ -132,6 +134,8 @@ class Ledger:
     _fresh: Mapping[str, int] = field(default_factory=dict)
     _learned: dict[str, Learned] = field(default_factory=dict)
     """By counter of arrivals."""
+    openings: dict[str, Opening] = field(default_factory=dict)
+    """Of periods that begin inside an hour, by SLO."""
 
     def take(self, fresh: Mapping[str, int], counts: Counts, wall_s: float, *, is_first: bool) -> None:
         """Move all accounts to `wall_s`.
@@ -151,6 +155,8 @@ class Ledger:
             # A late verdict belongs to the period of its request, which only the slots tell.
             is_stale = (is_rolling or slo.evidence_field is not None) and not 0 <= wall_s - account.summed_s < ROLL_EVERY_S
             has_begun = not is_rolling and starts_s != account.starts_s
+            if not is_rolling and starts_s % HOUR_S:
+                self._open(slo, counts, starts_s, wall_s)
             if is_first or is_stale or has_begun:
                 self._sum(slo, account, counts, starts_s, ends_s, wall_s)
             else:
@@ -189,24 +195,34 @@ class Ledger:
             return learned.level * learned.rhythm.between(wall_s, wall_s + ahead_s) / ahead_s, learned.level
         return rate * account.settled / account.fleet if account.fleet > 0 else rate, None
 
+    def _open(self, slo: Slo, counts: Counts, starts_s: float, wall_s: float) -> None:
+        """Remember what a period's first hour counted."""
+        opening = self.openings.get(slo.id)
+        if opening is None or opening.starts_s != starts_s:
+            opening = self.openings[slo.id] = Opening.of(starts_s)
+        opening.advance(_fields(slo), counts, wall_s)
+
     def _sum(self, slo: Slo, account: Account, counts: Counts, starts_s: float, ends_s: float, wall_s: float) -> None:
         # To the end of the hour. A slot's events may carry another replica's clock; and what is flushed while the slots are
         # read one after the other may be in the hour's and not in its finer ones: increments are told by hours, so would never tell it.
         until = (wall_s // HOUR_S + 1) * HOUR_S
         account.starts_s, account.ends_s, account.summed_s = starts_s, ends_s, wall_s
-        account.bad = counts.total(slo.bad_field, starts_s, until) / slo.bad_scale
-        account.valid = counts.total(slo.valid_field, starts_s, until) / slo.valid_scale
-        account.evidence = counts.total(slo.evidence_field, starts_s, until) if slo.evidence_field is not None else account.valid
-        account.arrived = counts.total(scoped("req", slo.spec.route), starts_s, until)
-        account.settled = counts.total(scoped("n", slo.spec.route), starts_s, until)
-        account.fleet = counts.total("n", starts_s, until)
+        opening = self.openings.get(slo.id)
+        if opening is None or opening.starts_s != starts_s:  # Rolling, or from a whole hour on: the slots tell it all.
+            opening = Opening.of(starts_s)
+        account.bad = opening.total(slo.bad_field, counts, until) / slo.bad_scale
+        account.valid = opening.total(slo.valid_field, counts, until) / slo.valid_scale
+        account.evidence = opening.total(slo.evidence_field, counts, until) if slo.evidence_field is not None else account.valid
+        account.arrived = opening.total(scoped("req", slo.spec.route), counts, until)
+        account.settled = opening.total(scoped("n", slo.spec.route), counts, until)
+        account.fleet = opening.total("n", counts, until)
         if slo.spec.period is None:
             ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
             account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / slo.bad_scale
             account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out) / slo.valid_scale
         if slo.spec.kind == "quality":
             scored, lost = predicted_fields(slo)
-            account.scored, account.predicted = (counts.total(f, starts_s, until) for f in (scored, lost))
+            account.scored, account.predicted = (opening.total(f, counts, until) for f in (scored, lost))
             account.predicted /= MILLI
             if slo.spec.period is None:
                 account.ageing_scored = counts.total(scored, starts_s, ages_out)
@@ -256,3 +272,10 @@ def _is_forecast(slo: Slo) -> bool:
 
 def _clip(x: float, low: float, high: float) -> float:
     return min(max(x, low), high)
+
+
+def _fields(slo: Slo) -> set[str]:
+    """Return every counter that an account is summed from."""
+    names = {slo.bad_field, slo.valid_field, slo.evidence_field or slo.valid_field, "n"}
+    names |= {scoped("req", slo.spec.route), scoped("n", slo.spec.route)}
+    return names | set(predicted_fields(slo)) if slo.spec.kind == "quality" else names

@@ -288,6 +288,19 @@ def test_a_config_edit_hands_everything_to_the_new_version() -> None:
     assert after.prices.prices[1].per_unit < 0.6 * published.prices.prices[1].per_unit
 
 
+def test_the_next_writer_knows_what_an_odd_period_opened_with() -> None:
+    odd = replace(SPEND, period=Period("fixed", length_s=3_600.0, anchor_wall_s=T + 131.0))
+    day = Day(governor(FLEET, odd), T + 130.0)
+    for _ in range(180):
+        published = day.tick(day.fresh(5, FAIR))
+    heir = governor(FLEET, odd)
+    heir.recall(json.loads(json.dumps(published.memory)))
+    day.governor = heir
+    day.tick(day.fresh(5, FAIR), dt_s=1_200.0)
+    after = day.tick(is_quick=True)
+    assert after.judgements[1].bad == pytest.approx(published.judgements[1].bad + 5 * FAIR)
+
+
 def test_an_alert_stays_on_through_a_config_edit_in_a_silence() -> None:
     day, second = Day(governor()), governor()
     for _ in range(60):

@@ -247,6 +247,19 @@ def test_a_period_set_out_in_the_middle_of_a_slot_keeps_its_first_dollars_over_a
     assert books.judge(T + 20.0).bad == before.bad == 3.0
 
 
+def test_twenty_minutes_without_anybody_leave_the_account_of_an_odd_period_as_it_was() -> None:
+    books = Books(spend(period=Period("fixed", length_s=3_600.0, anchor_wall_s=T + 131.0)))
+    books.take(T + 130.0, {}, is_first=True)
+    for i in range(80):
+        books.take(T + 135.0 + 10 * i, dollars(0.1, 1))
+    before = books.judge(T + 930.0).bad
+    heir = Books(*books.slos)
+    heir.counts, heir.ledger.openings = books.counts, books.ledger.openings
+    heir.take(T + 2_130.0, dollars(0.1, 1))
+    heir.ledger.take({}, heir.counts, T + 2_135.0, is_first=True)
+    assert heir.judge(T + 2_135.0).bad == pytest.approx(before + 0.1)
+
+
 def test_an_slo_that_a_config_edit_added_is_summed_from_the_slots() -> None:
     books = Books(spend())
     books.take(T, dollars(5.0, 50), is_first=True)
