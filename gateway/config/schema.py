@@ -142,7 +142,7 @@ def _annotation(hint: Any) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return Annotated[model_of(hint), AfterValidator(partial(_made, hint))]
     if is_below(hint, Enum):
-        return Annotated[_words([member.value for member in hint]), AfterValidator(hint)]
+        return Annotated[_words([member.value for member in hint]), AfterValidator(partial(_member, hint))]
     if hint is Secret:
         return Annotated[Secret, PlainValidator(_read_secret), WithJsonSchema({"type": "string"})]
     if hint is str:
@@ -186,6 +186,11 @@ def _read_secret(value: object) -> Secret:
     if not value or any(not " " <= c <= "~" for c in value):
         raise ValueError("a secret that is empty, or holds line ends or other characters that no header carries")
     return Secret(value)
+
+
+def _member(hint: type[Enum], text: str) -> Enum:
+    """Return a word's member; from Python 3.13 on an enumeration's own signature is no validator's."""
+    return hint(text)
 
 
 def _made(section: type[T], model: pydantic.BaseModel) -> T:
