@@ -18,7 +18,7 @@ def is_running(pid: int) -> bool:
     """Read the state: in a container without an init a dead process lingers as a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
