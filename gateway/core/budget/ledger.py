@@ -155,7 +155,7 @@ class Ledger:
             # A late verdict belongs to the period of its request, which only the slots tell.
             is_stale = (is_rolling or slo.evidence_field is not None) and not 0 <= wall_s - account.summed_s < ROLL_EVERY_S
             has_begun = not is_rolling and starts_s != account.starts_s
-            if not is_rolling and starts_s % HOUR_S:
+            if not is_rolling and starts_s % HOUR_S and slo.evidence_field is None:
                 self._open(slo, counts, starts_s, wall_s)
             if is_first or is_stale or has_begun:
                 self._sum(slo, account, counts, starts_s, ends_s, wall_s)

@@ -5,8 +5,9 @@ tell what a slot counted before the period began and what after. While the finer
 whole slot is summed once and remembered, first up to five minutes, then up to the hour; from there on wide slots are exact.
 It is published with the law's memory, or else a restart after twenty minutes would find another budget than it left.
 
-Not handled: an hour in which nobody governed (then the slot counts by its covered share), and what is counted into the opening
-later than `SETTLED_S` (known from increments, forgotten when the account is summed anew).
+Not handled: verdicts, which come hours late into slots of long ago (their accounts go by the slots alone); an hour in which nobody
+governed (then the slot counts by its covered share); and what is counted into the opening later than `SETTLED_S` (known from
+increments, forgotten when the account is summed anew).
 Shown by `tests/unit/.../test_opening.py`.
 """
 

@@ -260,6 +260,15 @@ def test_twenty_minutes_without_anybody_leave_the_account_of_an_odd_period_as_it
     assert heir.judge(T + 2_135.0).bad == pytest.approx(before + 0.1)
 
 
+def test_an_opening_is_not_remembered_where_late_verdicts_still_change_it() -> None:
+    odd = Period("fixed", length_s=3_600.0, anchor_wall_s=T + 130.0)
+    judged = Slo.of(SloSpec("quality", "quality", Quality.Options(), 0.8, period=odd))
+    books = Books(judged, spend(period=odd))
+    for i in range(100):
+        books.take(T + 135.0 + 10 * i, dollars(0.1, 1), is_first=i == 0)
+    assert list(books.ledger.openings) == [books.slos[1].id]
+
+
 def test_an_slo_that_a_config_edit_added_is_summed_from_the_slots() -> None:
     books = Books(spend())
     books.take(T, dollars(5.0, 50), is_first=True)
