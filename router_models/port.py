@@ -39,3 +39,7 @@ class Router(Protocol):
     def quality_one(self, prompt: str, conversation: Conversation | None = None) -> tuple[float, ...]:
         """Answer for one prompt as Python floats, bit for bit row 0 of `quality([prompt], [conversation])`; the serving path."""
         ...
+
+    def quality_many(self, prompts: Sequence[str], conversations: Sequence[Conversation | None]) -> list[tuple[float, ...]]:
+        """Answer for prompts that wait together: what `quality_one` says of each but for rounding (1e-9), at less cost."""
+        ...

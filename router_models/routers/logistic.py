@@ -45,6 +45,10 @@ EVERY_SCORE = (-1.0, 1.0)
 ADAPT_PARTS = 5
 ADAPT_STRENGTH = 0.1
 """scikit-learn's C for the mixture of old heads; inputs are standardised, and a few hundred labels carry few parameters."""
+TOGETHER_MIN = 4
+"""Prompts from which answering them together costs less."""
+TOGETHER_BYTES = 16 * 1024
+"""Bytes of prompts that are answered together: their arrays, 50 times as large, stay in a core's cache."""
 BACKGROUND_STRENGTH = 0.5
 """scikit-learn's C for the regression on the background; 0.1 and 2 differ by less than 0.002 APGR on MMLU."""
 WEIGHTS = ("table", "surface", "intercept")
@@ -122,6 +126,51 @@ class LogisticRouter(CalibratedRouter):
         """Return the quality of each model for one prompt and what surrounds it: `combine` of `signals`, without the way over numbers."""
         raw, is_novel = self._raw(prompt, conversation)
         return self._beyond(math.log1p(len(prompt))) if is_novel else super().combine(raw)
+
+    def quality_many(self, prompts: Sequence[str], conversations: Sequence[Conversation | None]) -> list[tuple[float, ...]]:
+        """Return what `quality_one` says of each prompt but for rounding.
+
+        Most of one prompt's cost are numpy's calls, not its bytes: 16 prompts of 700 characters that are answered together cost 13 us each
+        instead of 19, and between other work, whose code has left no room in the caches, 15 instead of 46.
+        """
+        if len(prompts) < TOGETHER_MIN or self._pairs is None:
+            return super().quality_many(prompts, conversations)
+        windows = [self._features.window(prompt) for prompt in prompts]
+        answers: list[tuple[float, ...]] = []
+        while len(answers) < len(prompts):
+            at = len(answers)
+            end, size = at + 1, len(windows[at])
+            while end < len(prompts) and size + len(windows[end]) <= TOGETHER_BYTES:
+                size += len(windows[end])
+                end += 1
+            answers += self._answer_many(prompts[at:end], windows[at:end], conversations[at:end])
+        return answers
+
+    def _answer_many(
+        self, prompts: Sequence[str], windows: Sequence[bytes], conversations: Sequence[Conversation | None]
+    ) -> list[tuple[float, ...]]:
+        features, pairs = self._features, self._pairs
+        assert pairs is not None
+        surface = features.surface_of_many(prompts, windows)
+        dense = surface @ self._dense[:, :-1].T + self._dense[:, -1]
+        white = dense[:, 2:]
+        novel = (white * white).sum(axis=1) > self._limit_squared
+        buckets, cuts = features.buckets_of_many(windows)
+        sums = np.add.reduceat(pairs.take(buckets), cuts, axis=1)[:, ::2].sum(axis=0)
+        answers = []
+        for prompt, window, c, (strong, weak), is_novel, both in zip(
+            prompts, windows, conversations, dense[:, :2].tolist(), novel.tolist(), sums.tolist(), strict=True
+        ):
+            scale = 1.0 / math.sqrt(len(window) + 1)
+            z = [both.real * scale + strong, both.imag * scale + weak]
+            if self._around is not None and c is not None:
+                z = [own + more for own, more in zip(z, self._around.dot(facts(c, prompt)).tolist())]
+            raw = (self.link(z[0]), self.link(z[1]))
+            if is_novel or not self._low <= raw[0] - raw[1] <= self._high:
+                answers.append(self._beyond(math.log1p(len(prompt))))
+            else:
+                answers.append(super().combine(raw))
+        return answers
 
     def _answer(self, prompt: str, conversation: Conversation | None) -> tuple[list[float], bool]:
         """Return the logits, and whether the surface counts are unlike the training prompts'."""

@@ -21,6 +21,13 @@ def test_qualities_are_in_range_and_equal_for_one_and_many(text: str, times: int
 
 
 @settings(deadline=None)
+@given(st.lists(ANY_TEXT, min_size=4, max_size=9))
+def test_prompts_that_wait_together_are_answered_as_each_alone(texts: list[str]):
+    for many, text in zip(ARTIFACT.router.quality_many(texts, [None] * len(texts)), texts, strict=True):
+        assert all(abs(a - b) <= 1e-9 for a, b in zip(many, ARTIFACT.router.quality_one(text), strict=True))
+
+
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_thresholds_on_gain_and_on_win_rate_pick_the_same_prompts(a: str, b: str):
     gains = [q[0] - q[1] for q in map(ARTIFACT.router.quality_one, (a, b))]

@@ -105,3 +105,15 @@ def test_an_impossible_spec_is_refused(options: dict[str, object]):
 @given(st.binary(max_size=3000))
 def test_bytes_are_counted_alike_on_short_and_long_windows(window: bytes):
     assert byte_counts(window) == byte_counts_of_long(window)
+
+
+@given(st.lists(st.text(st.sampled_from("ab Z09\n?.,_\":'=(é漢\udc80"), max_size=60), min_size=1, max_size=6))
+def test_several_prompts_at_once_have_the_features_of_each(prompts: list[str]):
+    featurizer = Featurizer(FeatureSpec((3, 5), 10))
+    windows = [featurizer.window(prompt) for prompt in [*prompts, "def f():\n return import print("]]
+    texts = [*prompts, "def f():\n return import print("]
+    expected = np.array([featurizer.surface(prompt, window) for prompt, window in zip(texts, windows, strict=True)])
+    assert np.abs(featurizer.surface_of_many(texts, windows) - expected).max() <= 1e-12
+    numbers, cuts = featurizer.buckets_of_many(windows)
+    for window, start, end in zip(windows, cuts[::2], cuts[1::2], strict=True):
+        assert numbers[:, start:end].tolist() == featurizer.buckets(window).tolist()

@@ -9,7 +9,7 @@ from router_models.conversation import ALONE, Chat
 from router_models.design import design
 from router_models.features import SURFACE, FeatureSpec
 from router_models.novelty import Novelty
-from router_models.routers.logistic import LogisticFitter, LogisticRouter, sigmoid
+from router_models.routers.logistic import TOGETHER_BYTES, TOGETHER_MIN, LogisticFitter, LogisticRouter, sigmoid
 from router_models.table import ScoreTable
 
 SPEC = FeatureSpec(orders=(3, 4), buckets_log2=9)
@@ -66,6 +66,17 @@ def test_one_prompt_and_many_agree_to_the_last_bit_and_stay_in_range():
     quality = router.quality(ODD)
     assert [tuple(row) for row in quality.tolist()] == [router.quality_one(p) for p in ODD]
     assert quality.min() >= 0.0 and quality.max() <= 1.0
+
+
+@pytest.mark.parametrize("limit", [1.0, 50.0])
+def test_prompts_that_are_answered_together_get_what_each_would_get_alone(limit: float):
+    router = drawn_router(limit=limit)
+    prompts = [*ODD, *("def f(x):\n  return x\n\n" * n for n in range(TOGETHER_MIN)), "x" * TOGETHER_BYTES, "long " * 3000, "last"]
+    for some in (prompts, prompts[:1], prompts[:TOGETHER_MIN], []):
+        together = router.quality_many(some, [None] * len(some))
+        assert len(together) == len(some)
+        for answer, prompt in zip(together, some):
+            assert answer == pytest.approx(router.quality_one(prompt), abs=1e-9)
 
 
 def test_the_short_way_to_the_qualities_of_a_pair_equals_the_long_one_to_the_last_bit(table: ScoreTable):
