@@ -16,14 +16,14 @@ A body that is not streamed is held whole up to `WHOLE_BYTES_MAX`; a larger one 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.core.dispatcher import Booking, Dispatcher, Ticket
 from gateway.core.tenants.limits import Draw
-from gateway.domain.catalog import Catalog
+from gateway.domain.catalog import Catalog, Model, Route
 from gateway.domain.decision import Placed, Shed
 from gateway.domain.errors import REFUSALS, GatewayError, Reason
 from gateway.domain.event import Form, Outcome
@@ -162,11 +162,33 @@ class Pipeline:
         self._leases = leases
         self._waiting: dict[Ticket, asyncio.Future[Shed | None]] = {}
 
+    def scored(self, runtime: Runtime, asked: Sequence[tuple[RequestFacts, Decoded]]) -> list[tuple[float, ...] | None]:
+        """Return predicted qualities of each request's candidates; None where nothing can be chosen.
+
+        Prompts for the same router are answered together.
+        """
+        answers: list[tuple[float, ...] | None] = [None] * len(asked)
+        batches: dict[str, list[int]] = {}
+        for i, (facts, _) in enumerate(asked):
+            route = route_of(runtime, facts) if len(facts.candidates) > 1 else None
+            if route is not None:
+                batches.setdefault(route, []).append(i)
+        for route, batch in batches.items():
+            scorer = runtime.scorers[route]
+            prompts = [asked[i][1].prompt_text for i in batch]
+            # What surrounds a question is read only for scorers that were trained on it.
+            talks = [asked[i][1].talk if scorer.reads_talk else None for i in batch]
+            for i, qualities in zip(batch, scorer.many(prompts, talks), strict=True):
+                facts = asked[i][0]
+                answers[i] = qualities if facts.route == route else picked(runtime.catalog.routes[route], facts.candidates, qualities)
+        return answers
+
     async def answer(
         self,
         runtime: Runtime,
         facts: RequestFacts,
         decoded: Decoded,
+        qualities: tuple[float, ...] | None,
         headers: Headers,
         client: ClientStream,
         query: str = "",
@@ -177,6 +199,7 @@ class Pipeline:
 
         Args:
             runtime: the config version in force on arrival.
+            qualities: what `scored` said of it.
             headers: the client's, as they came.
             query: the raw query of its URL, without the question mark.
             is_debugged: whether the tenant may see more about the decision.
@@ -185,7 +208,6 @@ class Pipeline:
         walk = Walk(self, runtime, facts, decoded, headers, client, query, client_request_id, is_debugged)
         dispatcher = runtime.dispatcher
         try:
-            qualities = scored(runtime, facts, decoded)
             now_s, wall_s = self.clock.now_s(), self.clock.wall_s()
             decided = dispatcher.decide(facts, qualities, now_s, wall_s)
             if isinstance(decided, Shed):
@@ -739,25 +761,18 @@ def status_in(data: bytes) -> int | None:
     return status if 400 <= status < 600 else None
 
 
-def scored(runtime: Runtime, facts: RequestFacts, decoded: Decoded) -> tuple[float, ...] | None:
-    """Return predicted qualities of the candidates, from the router of their route; None when nothing can be chosen."""
-    if len(facts.candidates) < 2:
-        return None
-    scorer = runtime.scorers.get(facts.route)
-    if scorer is not None:
-        return asked(scorer, decoded)
+def route_of(runtime: Runtime, facts: RequestFacts) -> str | None:
+    """Return the route whose router knows the candidates of a request; None where no router does."""
+    if facts.route in runtime.scorers:
+        return facts.route
     # A model asked for by name that may be downgraded: some route's router knows both.
-    names = [model.name for model in facts.candidates]
-    for route in runtime.catalog.routes.values():
-        if route.name in runtime.scorers and all(name in route.models for name in names):
-            qualities = asked(runtime.scorers[route.name], decoded)
-            return tuple(qualities[route.models.index(name)] for name in names)
-    return None
+    names = {model.name for model in facts.candidates}
+    return next((r.name for r in runtime.catalog.routes.values() if r.name in runtime.scorers and names.issubset(r.models)), None)
 
 
-def asked(scorer: Scorer, decoded: Decoded) -> tuple[float, ...]:
-    """Return a scorer's answer on the newest question; what surrounds it is read only for scorers that were trained on it."""
-    return scorer.qualities(decoded.prompt_text, decoded.talk if scorer.reads_talk else None)
+def picked(route: Route, candidates: Sequence[Model], qualities: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the qualities of these candidates out of those of all models of a route."""
+    return tuple([qualities[route.models.index(model.name)] for model in candidates])
 
 
 def is_encoded(headers: Headers) -> bool:

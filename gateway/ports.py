@@ -13,7 +13,7 @@ from gateway.domain.event import Entry
 from gateway.domain.facts import Talk
 from gateway.domain.limit import Ask, Granted
 from gateway.domain.prices import Overrides, Prices
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 Headers = Sequence[tuple[str, str]]
 
@@ -86,6 +86,10 @@ class Scorer(Protocol):
         Args:
             prompt: the question's text. talk: what surrounds it; None: nothing does.
         """
+        ...
+
+    def many(self, prompts: Sequence[str], talks: Sequence[Talk | None]) -> Sequence[tuple[float, ...]]:
+        """Return the same for prompts that came together, at less cost."""
         ...
 
 
@@ -166,8 +170,7 @@ class UpstreamAnswer(Protocol):
         ...
 
 
-@value
-class Call:
+class Call(Value, frozen=True):
     """What is sent to a backend."""
 
     path: str

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from gateway.config.load import Config
 from gateway.core.assemble import Core, Prediction, assemble
@@ -219,7 +220,7 @@ class Simulation:
             at_s = outcome.ttft_s + took_s * step / PACE_STEPS
             pace.saw(at_s, max(tokens * step // PACE_STEPS, 1))
             pace.wrote(at_s)
-        return replace(outcome, timelines=pace.timelines(), stall_s=took_s / max(tokens - 1, 1))
+        return structs.replace(outcome, timelines=pace.timelines(), stall_s=took_s / max(tokens - 1, 1))
 
     def _finish(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
         booking, row = self.core.dispatcher.ended(ticket, outcome, now_s, self._wall_0 + now_s), self._open.pop(ticket).row

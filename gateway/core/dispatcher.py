@@ -6,9 +6,10 @@ only says who is asked when, and keeps one request's books: what was reserved is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.core.budget.book import Book
 from gateway.core.budget.promise import Promise, promise_of
@@ -35,7 +36,7 @@ from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.prices import Overrides, Prices
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 NEUTRAL_QUALITY = 0.5
 """Stands for a candidate that nothing was predicted for: a model named by the client, embeddings."""
@@ -117,8 +118,7 @@ class Ticket:
         return self.draw is not None and not self.draw.is_taken
 
 
-@value
-class Again:
+class Again(Value, frozen=True):
     """Another attempt may be made; the ticket already names its backend."""
 
     delay_s: float
@@ -126,8 +126,7 @@ class Again:
     """False: a fallback to another backend or model."""
 
 
-@value
-class Booking:
+class Booking(Value, frozen=True):
     """What one request leaves behind."""
 
     entries: list[Entry]

@@ -3,11 +3,10 @@
 from gateway.domain.catalog import Backend, Model
 from gateway.domain.errors import Reason
 from gateway.domain.expectation import Expectation
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 
-@value
-class Choice:
+class Choice(Value, frozen=True):
     """Which model, and why; pure function of the candidates, prices and draws (`core/routing/route.py`)."""
 
     model: str
@@ -23,8 +22,7 @@ class Choice:
     """α_i: the win rate from which this request goes strong."""
 
 
-@value
-class Shed:
+class Shed(Value, frozen=True):
     """A refusal of our own."""
 
     reason: Reason
@@ -33,8 +31,7 @@ class Shed:
     param: str | None = None
 
 
-@value
-class Placed:
+class Placed(Value, frozen=True):
     """A choice with the backend that takes it."""
 
     choice: Choice

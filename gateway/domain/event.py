@@ -3,7 +3,7 @@
 from enum import Enum
 
 from gateway.domain.errors import Reason
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 Entry = tuple[str, int]
 """A counter's field and what is added to it; dollars are counted in whole nano-dollars (`NANO` of a dollar)."""
@@ -25,8 +25,7 @@ class Form(Enum):
     """Not the JSON that the client asked for."""
 
 
-@value
-class Timeline:
+class Timeline(Value, frozen=True):
     """How the text of one stream came, beside when it was expected."""
 
     first_token_s: float
@@ -37,8 +36,7 @@ class Timeline:
     """1: never late; 1 minus mean lateness over mean expected time, 0..1 (`wire/pace.py`)."""
 
 
-@value
-class Outcome:
+class Outcome(Value, frozen=True):
     """How one request ended, as the client saw it; retries and fallbacks inside count once."""
 
     reason: Reason

@@ -1,10 +1,9 @@
 """What each candidate model would probably do with a request."""
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 
-@value
-class Expectation:
+class Expectation(Value, frozen=True):
     """One candidate's prospects; the inputs of its score."""
 
     model: str

@@ -3,7 +3,7 @@
 from enum import Enum
 
 from gateway.domain.catalog import Model, TrafficClass
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 
 class Endpoint(Enum):
@@ -16,8 +16,7 @@ class Endpoint(Enum):
     EMBEDDINGS = "embeddings"
 
 
-@value
-class RequestFacts:
+class RequestFacts(Value, frozen=True):
     """One request in the core's words. Token counts are estimates until the backend reports usage."""
 
     request_id: str
@@ -50,8 +49,7 @@ class RequestFacts:
     """Messages of the user so far; from 2 on it is a later turn of a conversation."""
 
 
-@value
-class Talk:
+class Talk(Value, frozen=True):
     """What surrounds the question that is scored, for routers that were trained on conversations. All sizes are characters of text."""
 
     turns: int = 1

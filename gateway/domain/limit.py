@@ -6,7 +6,7 @@ Amounts are whole units, so that sums over replicas are exact: requests, tokens,
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 
 class LimitKind(Enum):
@@ -35,8 +35,7 @@ class Limit:
     """The model that it is about; None: any."""
 
 
-@value
-class Ask:
+class Ask(Value, frozen=True):
     """What one holder tells and asks the store about one limit.
 
     Totals instead of changes: whatever was lost, came twice or was rolled back on the way is put right by the next call.
@@ -67,8 +66,7 @@ class Ask:
     """This holder asks no more."""
 
 
-@value
-class Granted:
+class Granted(Value, frozen=True):
     """What the store says about one limit."""
 
     granted: int

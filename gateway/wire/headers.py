@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.limit import LimitKind
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 Headers = Sequence[tuple[str, str]]
 
@@ -44,8 +44,7 @@ _ASCII = "".join(chr(code) for code in range(33, 127) if chr(code) != "%")
 _VALUE_CHARS_MAX = 256
 
 
-@value
-class Trace:
+class Trace(Value, frozen=True):
     """What the client is told about the way of its request."""
 
     request_id: str
@@ -59,8 +58,7 @@ class Trace:
     client_request_id: str | None = None
 
 
-@value
-class DebugTrace:
+class DebugTrace(Value, frozen=True):
     """More of it, for tenants with the right to debug; None is left out."""
 
     threshold: float | None

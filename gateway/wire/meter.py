@@ -9,7 +9,7 @@ Beside an exact count: tests/property/gateway/wire/test_meter.py.
 
 import math
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.wire.chunk import are_saying, choices_of, content_bytes, finish_reason_of, whole_of
 from gateway.wire.sse import is_done
 from gateway.wire.usage import Usage, usage_from, usage_of
@@ -18,8 +18,7 @@ _READ_EVERY = 8
 _FRAMING_BYTES = len(b"data: \n\n")
 
 
-@value
-class Used:
+class Used(Value, frozen=True):
     """Tokens to be accounted for one attempt."""
 
     prompt_tokens: int

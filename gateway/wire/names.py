@@ -2,15 +2,14 @@
 
 import re
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 # Split from the right, since router names may hold dashes; the exponent is how Python prints small thresholds (1e-05).
 _ROUTER = re.compile(r"router-(.*[^-])-(0|1|[01]?\.[0-9]+|[01]\.|[0-9](?:\.[0-9]+)?e-[0-9]{1,3})", re.ASCII | re.DOTALL)
 _NAME_CHARS_MAX = 256
 
 
-@value
-class ModelName:
+class ModelName(Value, frozen=True):
     """A name and, for `router-<name>-<threshold>`, the threshold."""
 
     name: str

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.wire.malformed import unfit
 
 KEY_BYTES_MAX = 512
@@ -40,8 +40,7 @@ _SYSTEM = frozenset(("system", "developer"))
 _QUOTE, _LIST = ord('"'), ord("[")
 
 
-@value
-class Conversation:
+class Conversation(Value, frozen=True):
     """What a chat sends."""
 
     messages: list[Message]
@@ -98,8 +97,7 @@ class Conversation:
         return digest.hexdigest()
 
 
-@value
-class Prompts:
+class Prompts(Value, frozen=True):
     """What a completion or an embedding sends: a string, strings, token ids, or lists of token ids."""
 
     raw: Raw

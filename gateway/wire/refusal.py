@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.domain.decision import Shed
 from gateway.domain.errors import ENDINGS, GatewayError, Reason
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 SDK_WAIT_S_MAX = 60.0
 """OpenAI's SDKs obey no longer wait than this and would come back far too early, so they are told not to."""
@@ -23,8 +23,7 @@ _OWN_SHEDS = frozenset((Reason.SHED_OVERLOAD, Reason.SHED_DEADLINE))
 _encode = msgspec.json.Encoder().encode
 
 
-@value
-class Refusal:
+class Refusal(Value, frozen=True):
     """What is sent instead of an answer."""
 
     status: int

@@ -24,7 +24,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint, Talk
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.wire.malformed import malformed, too_deep
 from gateway.wire.members import Member, is_deeper, members, string_end, value_start
 from gateway.wire.prompt import Conversation, Prompts, read_conversation, read_prompts
@@ -85,8 +85,7 @@ _decode_embedding = msgspec.json.Decoder(_Embedding).decode
 _encode = msgspec.json.Encoder().encode
 
 
-@value
-class Decoded:
+class Decoded(Value, frozen=True):
     """One request body, read as far as the gateway needs it. No text leaves it but `prompt_text`, for the scorer."""
 
     endpoint: Endpoint

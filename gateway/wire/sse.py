@@ -12,7 +12,7 @@ an event larger than `event_bytes_max` is an error. Fields other than `data` are
 import re
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 DONE = b"[DONE]"
@@ -23,8 +23,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n])){2}")
 
 
-@value
-class SseEvent:
+class SseEvent(Value, frozen=True):
     """One event: its bytes with the blank line behind it, and its data without framing; None without a data field."""
 
     raw: bytes

@@ -4,15 +4,14 @@ import re
 
 import msgspec
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 _KEY = b'"usage"'
 _OBJECT = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*\{")
 _Count = int | float | None
 
 
-@value
-class Usage:
+class Usage(Value, frozen=True):
     """Tokens of one call as the backend counted them; None is what it did not tell."""
 
     prompt_tokens: int | None

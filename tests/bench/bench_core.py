@@ -7,11 +7,11 @@ entries of eight SLOs 1.9, of eight of every kind 3.2, a sum over 28 days 59, a 
 
 import timeit
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from time import process_time
 
 import numpy as np
+from msgspec import structs
 
 from gateway.core.budget.book import Book
 from gateway.core.budget.counts import Counts
@@ -130,7 +130,7 @@ def main() -> None:
     book = Book(EIGHT)
     report("entries of one outcome, eight SLOs", lambda: book.settled("auto", STANDARD, SERVED, 0.003, 0.003))
 
-    every, watched = Book(EVERY_KIND), replace(SERVED, timelines=KEPT, form=Form.WHOLE, switch=0)
+    every, watched = Book(EVERY_KIND), structs.replace(SERVED, timelines=KEPT, form=Form.WHOLE, switch=0)
     report("entries of one outcome, eight SLOs of every kind", lambda: every.settled("auto", STANDARD, watched, 0.003, 0.003, 0.8))
 
     counts, clock = Counts(), count()

@@ -17,7 +17,7 @@ from typing import Literal
 from gateway.core.placement.accounts import PlacementState
 from gateway.core.placement.breaker import CLOSED, HALF_OPEN
 from gateway.domain.catalog import Backend, Model
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 PER_REQUEST_S = 0.004
 
@@ -27,8 +27,7 @@ Room = Literal["now", "later", "down"]
 NOBODY: frozenset[str] = frozenset()
 
 
-@value
-class Outlook:
+class Outlook(Value, frozen=True):
     """What placement says about one request and one model."""
 
     room: Room

@@ -6,14 +6,13 @@ beginning. Bounded: beyond `CONVERSATIONS_MAX` the one that has been silent long
 replicas a conversation is known to those that answered it.
 """
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 CONVERSATIONS_MAX = 50_000
 """About 10 MB."""
 
 
-@value
-class Kept:
+class Kept(Value, frozen=True):
     """What is remembered of one conversation."""
 
     model: str

@@ -11,7 +11,7 @@ from gateway.core.pricing.threshold import Gain, alpha
 from gateway.core.routing.score import compare, priced_difference, score
 from gateway.domain.decision import Choice
 from gateway.domain.expectation import Expectation
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 WHY = ("only", "down", "pin", "threshold", "score", "soft_edge", "client_threshold", "probe", "observe", "fallback")
 """Every reason of a choice. `observe` and `fallback` are set by the dispatcher."""
@@ -19,8 +19,7 @@ SICK_SUCCESS, SICK_LATE = 0.9, 0.1
 HEALTHY_SUCCESS, HEALTHY_LATE = 0.999, 0.001
 
 
-@value
-class Question:
+class Question(Value, frozen=True):
     """All that a choice depends on, besides prices and the calibrated gain."""
 
     expectations: tuple[Expectation, ...]

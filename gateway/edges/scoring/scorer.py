@@ -5,6 +5,7 @@ was loaded once is kept in memory by its reference, so its folder may vanish whi
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class ArtifactScorer:
     is_fallback = False
 
     def __init__(self, name: str, router: Router, fallback: ShareScorer) -> None:
-        self.name, self._one, self._fallback = name, router.quality_one, fallback
+        self.name, self._one, self._many, self._fallback = name, router.quality_one, router.quality_many, fallback
         self.reads_talk = router.reads_conversation
         self.errors = 0
 
@@ -55,6 +56,13 @@ class ArtifactScorer:
             if self.errors == 1:
                 LOG.exception("router %s failed on a prompt; the declared fallback answers", self.name)
             return self._fallback.qualities(prompt)
+
+    def many(self, prompts: Sequence[str], talks: Sequence[Talk | None]) -> Sequence[tuple[float, ...]]:
+        """Return q_m per model of each prompt; one that the router fails on does not harm the others."""
+        try:
+            return self._many(prompts, talks)
+        except Exception:
+            return [self.qualities(prompt, talk) for prompt, talk in zip(prompts, talks, strict=True)]
 
 
 class Scoring:

@@ -5,6 +5,7 @@ fixed threshold of any height gives the declared share, and under prices every o
 values, costs and the soft edge split the two lumps.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -40,6 +41,10 @@ class ShareScorer:
         """Return one of two sets of qualities, the same for the same prompt."""
         draw = int.from_bytes(blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "big") / SPAN
         return self._high if draw < self._share else self._low
+
+    def many(self, prompts: Sequence[str], talks: Sequence[Talk | None]) -> Sequence[tuple[float, ...]]:
+        """Return `qualities` of each prompt."""
+        return list(map(self.qualities, prompts))
 
     def sample(self) -> NDArray[np.float64]:
         """Return what a histogram of this scorer's answers looks like, shape (rows, models)."""

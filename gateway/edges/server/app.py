@@ -8,24 +8,26 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 from aiohttp.web import BaseRequest, StreamResponse
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint
+from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.edges.server import chat, health
-from gateway.edges.server.chat import Running, Story
+from gateway.edges.server.chat import Caller, Running, Story, caller_of, client_request_id, facts_of
 from gateway.edges.server.feedback import Asked, Feedback
 from gateway.edges.server.limits import Connection, Server
 from gateway.edges.server.names import card, listed
 from gateway.edges.server.options import ServerOptions
 from gateway.edges.server.reply import Reply
 from gateway.edges.server.stream import HttpStream, Sent
-from gateway.edges.server.usual import Usual
+from gateway.edges.server.usual import Head, Usual
 from gateway.ports import Chance, ClientGone, Clock, Store
 from gateway.wire.refusal import refusal
+from gateway.wire.request import Decoded, decode
 
 LOG = logging.getLogger("sluice.server")
 BACKLOG = 1024
@@ -59,6 +61,8 @@ class DataPort:
         self.store_is_away: Callable[[], bool] = lambda: False
         """Asked by readiness, which tells it and stays green."""
         self._in_flight: dict[asyncio.Task[Any], None] = {}
+        self._arrived: list[tuple[Reply, Head, bytes]] = []
+        """Usual calls of this turn of the loop."""
         self._empty: asyncio.Future[None] | None = None
         self._listeners: list[asyncio.Server] = []
         self._server: Server | None = None
@@ -101,6 +105,7 @@ class DataPort:
         if self._server is None:
             return 0
         self._server.pre_shutdown()
+        self._begin()
         await self._emptied(self._clock.real_s(grace_s))
         cut = list(self._in_flight)
         for task in cut:
@@ -173,9 +178,8 @@ class DataPort:
         # An answer without its end must not be followed by another on the same connection.
         return cast(StreamResponse, Sent(client.keep_alive and client.is_whole))
 
-    def _left(self, task: asyncio.Task[Any] | None) -> None:
-        if task is not None:
-            del self._in_flight[task]
+    def _left(self, task: asyncio.Task[Any]) -> None:
+        del self._in_flight[task]
         if self._empty is not None and not self._in_flight and not self._empty.done():
             self._empty.set_result(None)
 
@@ -194,42 +198,97 @@ class DataPort:
             return
         await handler(request, client, query)
 
-    def answer_usual(self, connection: Connection, call: Usual) -> asyncio.Task[None]:
-        """Begin to answer a call that did not need aiohttp."""
-        task = self._loop.create_task(self._handle_usual(connection, call))
-        self._in_flight[task] = None
-        return task
+    def answer_usual(self, connection: Connection, call: Usual, body: bytes) -> Reply:
+        """Begin to answer a call that did not need aiohttp; those of one turn of the loop begin together."""
+        reply = Reply(connection, self._clock, self.options.write_timeout, not self.is_draining)
+        if not self._arrived:
+            self._loop.call_soon(self._begin)
+        self._arrived.append((reply, call.head, body))
+        return reply
 
-    async def _handle_usual(self, connection: Connection, call: Usual) -> None:
-        client = Reply(connection, self._clock, self.options.write_timeout, not self.is_draining)
+    def _begin(self) -> None:
+        """Read the calls that have arrived, score their prompts together, and answer each in a task of its own."""
+        arrived, self._arrived = self._arrived, []
+        story, chance, clock = self._story, self._chance, self._clock
+        replies: list[tuple[Reply, Head, Caller]] = []
+        asked: list[tuple[RequestFacts, Decoded]] = []
+        for reply, head, body in arrived:
+            if reply.is_left:
+                continue
+            try:
+                running = self._admitted(len(asked) + 1)
+            except GatewayError as error:
+                self._spawn(reply, partial(self._refuse, reply, error))
+                continue
+            request_id = chance.request_id()
+            try:
+                caller = head.caller
+                if caller is None or caller.generation != running.generation:
+                    caller = head.caller = caller_of(head.headers, running)
+                arrived_s = clock.now_s()
+                decoded = decode(ENDPOINTS[head.path], body)
+                facts = facts_of(decoded, caller, running, request_id, arrived_s, chance, clock.wall_s())
+            except GatewayError as error:
+                self._spawn(reply, partial(story.refuse, running, error, request_id, reply, client_request_id(head.headers)))
+            except Exception:
+                LOG.exception("unhandled error")
+                self._spawn(reply, partial(self._refuse, reply, GatewayError(Reason.INTERNAL, "internal error")))
+            else:
+                replies.append((reply, head, caller))
+                asked.append((facts, decoded))
+        if not asked:
+            return
+        for (reply, head, caller), (facts, decoded), qualities in zip(replies, asked, story.scored(running, asked), strict=True):
+            theirs, is_debugged = caller.client_request_id, caller.is_debugged
+            self._spawn(
+                reply, partial(story.answer, running, facts, decoded, qualities, head.fields, reply, head.query, theirs, is_debugged)
+            )
+
+    def _spawn(self, reply: Reply, answering: Callable[[], Awaitable[None]]) -> None:
+        task = self._loop.create_task(self._answer_usual(reply, answering))
+        self._in_flight[task] = None
+
+    async def _answer_usual(self, reply: Reply, answering: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            await self._answer(call, ENDPOINTS[call.path], call.query, client)
+            if reply.begin(task):
+                await answering()
         except ClientGone:
             pass
         except Exception:
             LOG.exception("unhandled error")
-            if client.status is None:
-                await self._refuse(client, GatewayError(Reason.INTERNAL, "internal error"))
-            client.keep_alive = False
+            reply.keep_alive = False
+            if reply.status is None:
+                await self._refuse(reply, GatewayError(Reason.INTERNAL, "internal error"))
         finally:
-            self._left(connection.usual)
-            connection.usual_ended(client.keep_alive and client.is_whole)
+            self._left(task)
+            reply.end()
 
     async def _call(self, request: BaseRequest, client: HttpStream, query: str) -> None:
-        await self._answer(request, ENDPOINTS[request.raw_path.partition("?")[0]], query, client)
+        try:
+            running = self._admitted(0)
+        except GatewayError as error:
+            await self._refuse(client, error)
+            return
+        endpoint = ENDPOINTS[request.raw_path.partition("?")[0]]
+        await chat.answer(request, endpoint, query, client, running, self._story, self.options, self._clock, self._chance)
 
-    def _answer(self, request: BaseRequest | Usual, endpoint: Endpoint, query: str, client: HttpStream | Reply) -> Awaitable[None]:
-        """Return the answer to a call, or a refusal, to be awaited."""
+    def _admitted(self, more: int) -> Running:
+        """Return the configuration in force for a call, with `more` that are not in flight yet.
+
+        Raises: GatewayError where no call is let in now.
+        """
         running = self._current()
-        if running is None or self.is_draining:
-            reason = Reason.SHUTTING_DOWN if running is not None else Reason.NO_BACKEND
-            said = "the gateway is shutting down" if running is not None else "the gateway is starting"
-            return self._refuse(client, GatewayError(reason, said, retry_after_s=STARTING_RETRY_S))
-        options = self.options
-        if len(self._in_flight) > options.streams_max:
-            message = f"{options.streams_max} requests are under way already"
-            return self._refuse(client, GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform()))
-        return chat.answer(request, endpoint, query, client, running, self._story, options, self._clock, self._chance)
+        if running is None:
+            raise GatewayError(Reason.NO_BACKEND, "the gateway is starting", retry_after_s=STARTING_RETRY_S)
+        if self.is_draining:
+            raise GatewayError(Reason.SHUTTING_DOWN, "the gateway is shutting down", retry_after_s=STARTING_RETRY_S)
+        streams_max = self.options.streams_max
+        if len(self._in_flight) + more > streams_max:
+            message = f"{streams_max} requests are under way already"
+            raise GatewayError(Reason.LIMIT_STREAMS, message, retry_after_s=1.0 + self._chance.uniform())
+        return running
 
     async def _models(self, request: BaseRequest, client: HttpStream, _query: str) -> None:
         try:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.core.budget.slis.quality import weight_of
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.ports import Store
 
 QUEUE_MAX = 10_000
@@ -36,8 +36,7 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Probability with which this request was picked for judging; none: 1."""
 
 
-@value
-class Asked:
+class Asked(Value, frozen=True):
     """The request that a verdict is about."""
 
     route: str

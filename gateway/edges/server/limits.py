@@ -33,6 +33,14 @@ LINGER_S = 2.0
 """How long what a refused client still sends is read and thrown away, so that it can read the refusal."""
 
 
+class Leavable(Protocol):
+    """The answer to a usual call."""
+
+    def leave(self) -> None:
+        """Say that the client has gone."""
+        ...
+
+
 class Gate(Protocol):
     """What connections share."""
 
@@ -43,7 +51,7 @@ class Gate(Protocol):
         """Where usual calls go."""
         ...
 
-    def answer_usual(self, connection: "Connection", call: Usual) -> asyncio.Task[None]:
+    def answer_usual(self, connection: "Connection", call: Usual, body: bytes) -> Leavable:
         """Begin to answer a call; `Connection.usual_ended` is called at its end."""
         ...
 
@@ -65,8 +73,8 @@ class Connection(web.RequestHandler):
         """When the head that is still incomplete began, or the body of a usual call; None between requests."""
         self._has_parsed = False
         """Whether aiohttp's parser has seen any byte."""
-        self.usual: asyncio.Task[None] | None = None
-        """Answers the usual call under way."""
+        self.usual: Leavable | None = None
+        """The answer to the usual call under way."""
         self._expected: Usual | None = None
         """A usual call whose body is still coming."""
         self._coming = bytearray()
@@ -98,11 +106,11 @@ class Connection(web.RequestHandler):
             self.refuse(too_large_head(self._gate.options))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Cancel what is under way."""
+        """Give up what is under way."""
         super().connection_lost(exc)
         self._expected = None
         if self.usual is not None:
-            self.usual.cancel()
+            self.usual.leave()
 
     def close(self) -> None:
         """Close the connection, after the answer under way."""
@@ -144,7 +152,7 @@ class Connection(web.RequestHandler):
                     return False
                 self._recurring = Recurring(data, call)
             if len(data) == call.body_start + call.length:
-                self._answer(call, data[call.body_start :])
+                self.usual = self._gate.answer_usual(self, call, data[call.body_start :])
                 return True
             data = data[call.body_start :]
         # Clients often send head and body apart.
@@ -157,12 +165,8 @@ class Connection(web.RequestHandler):
             return True
         body, self._coming, self._expected, self._head_from_s = bytes(self._coming), bytearray(), None, None
         self._later = data[missing:]
-        self._answer(call, body)
+        self.usual = self._gate.answer_usual(self, call, body)
         return True
-
-    def _answer(self, call: Usual, body: bytes) -> None:
-        call.body = body  # type: ignore[misc]  # filled in once
-        self.usual = self._gate.answer_usual(self, call)
 
     def _process_keepalive(self) -> None:
         if self.usual is not None or self._expected is not None:

@@ -10,14 +10,13 @@ from typing import Any
 from gateway.domain.catalog import Catalog, Model, Right, Route, Tenant, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.wire.names import parse_model
 
 NAMES_SHOWN = 20
 
 
-@value
-class Named:
+class Named(Value, frozen=True):
     """Who may answer, and what the client said about it."""
 
     route: str

@@ -3,6 +3,7 @@
 Differs from `stream.HttpStream` in nothing that a client can see. A header that cannot be written is left out rather than the answer.
 """
 
+import asyncio
 from http import HTTPStatus
 
 from aiohttp.helpers import rfc822_formatted_time
@@ -17,11 +18,25 @@ LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status
 class Reply:
     """One answer on one connection; `ports.ClientStream`."""
 
-    __slots__ = ("_clock", "_connection", "_head", "_is_chunked", "_write_timeout_s", "is_whole", "keep_alive", "status")
+    __slots__ = (
+        "_clock",
+        "_connection",
+        "_head",
+        "_is_chunked",
+        "_task",
+        "_write_timeout_s",
+        "is_left",
+        "is_whole",
+        "keep_alive",
+        "status",
+    )
 
     def __init__(self, connection: Connection, clock: Clock, write_timeout_s: float, keep_alive: bool) -> None:
         self._connection, self._clock, self._write_timeout_s = connection, clock, write_timeout_s
         self.keep_alive = keep_alive
+        self._task: asyncio.Task[None] | None = None
+        self.is_left = False
+        """True once the client left before the answer was whole."""
         self.status: int | None = None
         """Of the head; None before."""
         self.is_whole = False
@@ -35,6 +50,25 @@ class Reply:
         """True once the client has closed its side."""
         transport = self._connection.transport
         return transport is None or transport.is_closing()
+
+    def begin(self, task: asyncio.Task[None]) -> bool:
+        """Name the running task that answers; False when there is nobody left to answer. Called at its very start.
+
+        A task that is cancelled before it ran does not even run its `finally`.
+        """
+        self._task = task
+        return not self.is_left
+
+    def leave(self) -> None:
+        """Cancel the answer: the client has gone."""
+        self.is_left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def end(self) -> None:
+        """Give the connection back for the next call, or close it where this answer has no end."""
+        self._task = None
+        self._connection.usual_ended(self.keep_alive and self.is_whole)
 
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
         """Prepare the head; it goes out with the first bytes of the body."""

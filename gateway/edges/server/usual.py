@@ -11,8 +11,9 @@ instead of 5).
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 from gateway.ports import Headers
 from gateway.wire.headers import kept
 
@@ -32,21 +33,29 @@ _ONCE = frozenset(
 _UNUSUAL = frozenset(("transfer-encoding", "content-encoding", "expect", "upgrade", "te", "trailer", "sec-websocket-key1"))
 
 
-@value
-class Usual:
-    """One call, its body still to be filled in."""
+class Head:
+    """What the head of a call says; of calls whose heads are alike there is one."""
 
-    path: str
-    query: str
-    fields: Headers
-    """As they came; of a head that came again only what goes on to a backend (`wire/headers.py`, `kept`)."""
-    headers: Mapping[str, str]
-    """The first of each name, names in lower case."""
+    __slots__ = ("caller", "fields", "headers", "path", "query")
+
+    def __init__(self, path: str, query: str, fields: Headers, headers: Mapping[str, str]) -> None:
+        self.path, self.query = path, query
+        self.fields = fields
+        """As they came; of a head that came again only what goes on to a backend (`wire/headers.py`, `kept`)."""
+        self.headers = headers
+        """The first of each name, names in lower case."""
+        self.caller: Any = None
+        """What whoever answers made of the headers; kept for the next call."""
+
+
+class Usual(Value, frozen=True):
+    """One call."""
+
+    head: Head
     body_start: int
     """Offset of the body in the bytes that were read."""
     length: int
     """Bytes of the body."""
-    body: bytes = b""
 
 
 def read_usual(data: bytes, paths: Collection[str], head_max: int, body_max: int) -> Usual | None:
@@ -83,20 +92,19 @@ def read_usual(data: bytes, paths: Collection[str], head_max: int, body_max: int
     if "connection" in headers and headers["connection"].lower() != "keep-alive":
         return None
     wanted = int(length)
-    return Usual(path, query, fields, headers, end + 4, wanted) if wanted <= body_max else None
+    return Usual(Head(path, query, fields, headers), end + 4, wanted) if wanted <= body_max else None
 
 
 class Recurring:
     """The head of a call that was read, to know the next one of the same bytes and another length."""
 
-    __slots__ = ("_after", "_before", "_fields", "_headers", "_is_kept", "_path", "_query")
+    __slots__ = ("_after", "_before", "_head", "_is_kept")
 
     def __init__(self, data: bytes, call: Usual) -> None:
         found = _LENGTH.search(data, 0, call.body_start)
         assert found is not None  # or else it would not be usual
         self._before, self._after = data[: found.start(1)], data[found.end(1) : call.body_start]
-        self._path, self._query, self._fields, self._headers = call.path, call.query, call.fields, call.headers
-        self._is_kept = False
+        self._head, self._is_kept = call.head, False
 
     def read(self, data: bytes, head_max: int, body_max: int) -> Usual | None:
         """Return the call that these bytes begin; None when its head is another one."""
@@ -107,6 +115,7 @@ class Recurring:
         digits, body_start = data[start:end], end + len(self._after)
         if not digits.isdigit() or body_start > head_max or int(digits) > body_max:
             return None
+        head = self._head
         if not self._is_kept:
-            self._fields, self._is_kept = kept(self._fields), True
-        return Usual(self._path, self._query, self._fields, self._headers, body_start, int(digits))
+            head.fields, self._is_kept = kept(head.fields), True
+        return Usual(head, body_start, int(digits))

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.itl import Itl
@@ -25,9 +26,9 @@ from gateway.domain.facts import Endpoint, RequestFacts, Talk
 from gateway.edges.clock import SystemClock
 from gateway.edges.scoring.scorer import ArtifactScorer
 from gateway.edges.scoring.share import ShareScorer
-from gateway.pipeline import WHOLE_BYTES_MAX, Pipeline, asked, is_encoded, scored, status_in
+from gateway.pipeline import WHOLE_BYTES_MAX, Pipeline, is_encoded, status_in
 from gateway.ports import Call, ClientGone, UpstreamFailure
-from gateway.wire.request import decode
+from gateway.wire.request import Decoded, decode
 from router_models.artifact import builtin
 
 STANDARD = TrafficClass("standard", 1.0, 5.0, 0)
@@ -196,7 +197,9 @@ class World:
     async def ask(self, client: Client, stream: bool = False, tokens: int = 10, is_debugged: bool = False) -> None:
         runtime = Runtime(self)
         decoded = decode(Endpoint.CHAT, BODY % (b',"stream":true' if stream else b""))
-        await self.pipeline.answer(runtime, self.facts(stream, tokens), decoded, [("x-own", "1")], client, is_debugged=is_debugged)
+        facts = self.facts(stream, tokens)
+        (qualities,) = self.pipeline.scored(runtime, [(facts, decoded)])
+        await self.pipeline.answer(runtime, facts, decoded, qualities, [("x-own", "1")], client, is_debugged=is_debugged)
 
     async def answered(self, **how: Any) -> Client:
         client = Client()
@@ -598,46 +601,73 @@ async def test_what_never_became_a_request_is_counted_and_told():
     assert world.books.away == [Reason.UNKNOWN_MODEL] and world.books.entries == [("end.model_not_found", 1)]
 
 
+class Fixed:
+    """A scorer that writes down what it was asked."""
+
+    name, is_fallback = "s", False
+
+    def __init__(self, reads_talk: bool = False) -> None:
+        self.reads_talk = reads_talk
+        self.asked: list[list[tuple[str, Talk | None]]] = []
+
+    def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
+        return (0.9, 0.4)
+
+    def many(self, prompts: Sequence[str], talks: Sequence[Talk | None]) -> Sequence[tuple[float, ...]]:
+        self.asked.append(list(zip(prompts, talks, strict=True)))
+        return [(0.9 - 0.1 * i, 0.4) for i in range(len(prompts))]
+
+
+def chat(**around: Any) -> Decoded:
+    return decode(Endpoint.CHAT, json.dumps({"model": "auto", **around}).encode())
+
+
 def test_candidates_are_scored_by_their_route_or_by_one_that_knows_them_all():
-    class Scorer:
-        name, is_fallback, reads_talk = "s", False, False
-
-        def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
-            assert prompt == "tell me about it, please" and talk == (Talk(tokens_max=decoded.tokens_max) if self.reads_talk else None)
-            return (0.9, 0.4)
-
     world = World(Script(), models=2)
-    runtime, decoded = Runtime(world), decode(Endpoint.CHAT, BODY % b"")
-    assert scored(runtime, world.facts(), decoded) is None, "no router for this route"
-    world.scorers["auto"] = Scorer()
-    assert scored(runtime, world.facts(), decoded) == (0.9, 0.4)
-    facts = world.facts()
-    facts.route, facts.candidates = "small", tuple(reversed(facts.candidates))  # type: ignore[misc]
-    assert scored(runtime, facts, decoded) == (0.4, 0.9)
-    facts.candidates = facts.candidates[:1]  # type: ignore[misc]
-    assert scored(runtime, facts, decoded) is None
+    runtime, decoded, facts = Runtime(world), decode(Endpoint.CHAT, BODY % b""), world.facts()
+    assert world.pipeline.scored(runtime, [(facts, decoded)]) == [None], "no router for this route"
+    world.scorers["auto"] = Fixed()
+    assert world.pipeline.scored(runtime, [(facts, decoded)]) == [(0.9, 0.4)]
+    turned = structs.replace(facts, route="small", candidates=tuple(reversed(facts.candidates)))
+    assert world.pipeline.scored(runtime, [(turned, decoded)]) == [(0.4, 0.9)]
+    alone = structs.replace(facts, candidates=facts.candidates[:1])
+    assert world.pipeline.scored(runtime, [(alone, decoded)]) == [None]
+
+
+def test_requests_that_came_together_are_scored_together_each_in_its_place():
+    world = World(Script(), models=2)
+    runtime, facts, scorer = Runtime(world), world.facts(), Fixed()
+    world.scorers["auto"] = scorer
+    alone = structs.replace(facts, candidates=facts.candidates[:1])
+    turned = structs.replace(facts, route="small", candidates=tuple(reversed(facts.candidates)))
+    first, second, third = (chat(messages=[{"role": "user", "content": text}]) for text in ("a", "b", "c"))
+    assert world.pipeline.scored(runtime, [(facts, first), (alone, second), (turned, third)]) == [(0.9, 0.4), None, (0.4, 0.8)]
+    assert scorer.asked == [[("a", None), ("c", None)]]
+    assert world.pipeline.scored(runtime, []) == []
 
 
 def test_a_scorer_that_reads_conversations_is_told_what_surrounds_the_question():
-    class Scorer:
-        name, is_fallback, reads_talk = "s", False, True
-
-        def qualities(self, prompt: str, talk: Talk | None = None) -> tuple[float, ...]:
-            assert (prompt, talk) == ("why?", Talk(turns=2, context_characters=5, system_characters=4, has_tools=True, tokens_max=9))
-            return (0.9, 0.4)
-
+    world, scorer = World(Script(), models=2), Fixed(reads_talk=True)
+    world.scorers["auto"] = scorer
     said = [("system", "rule"), ("user", "how?"), ("assistant", "!"), ("user", "why?")]
-    body = {"model": "auto", "max_tokens": 9, "tools": [{}], "messages": [{"role": r, "content": c} for r, c in said]}
-    assert asked(Scorer(), decode(Endpoint.CHAT, json.dumps(body).encode())) == (0.9, 0.4)
+    decoded = chat(max_tokens=9, tools=[{}], messages=[{"role": r, "content": c} for r, c in said])
+    world.pipeline.scored(Runtime(world), [(world.facts(), decoded)])
+    assert scorer.asked == [[("why?", Talk(turns=2, context_characters=5, system_characters=4, has_tools=True, tokens_max=9))]]
 
 
 def test_the_builtin_router_answers_a_conversation_by_its_newest_question_alone():
     scorer = ArtifactScorer("builtin", builtin().router, ShareScorer(0.3, 2, ""))
+    world = World(Script(), models=2)
+    world.scorers["auto"] = scorer
+
+    def asked(**around: Any) -> Any:
+        return world.pipeline.scored(Runtime(world), [(world.facts(), chat(**around))])
+
     assert not scorer.reads_talk
     question = {"role": "user", "content": "Which bone is the longest?\nA. femur\nB. tibia\nC. ulna\nD. rib\nAnswer:"}
     image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
     long = {"role": "system", "content": "def f(xs):\n    return sorted(xs)\n" * 400}
-    alone = asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", "messages": [question]}).encode()))
+    alone = asked(messages=[question])
     for around in (
         {"messages": [long, question]},
         {"messages": [long, {"role": "user", "content": "hello"}, {"role": "assistant", "content": "x" * 9000}, question]},
@@ -645,9 +675,9 @@ def test_the_builtin_router_answers_a_conversation_by_its_newest_question_alone(
         {"messages": [question, image]},
         {"messages": [question], "tools": [{"type": "function"}], "max_tokens": 1},
     ):
-        assert asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", **around}).encode())) == alone
+        assert asked(**around) == alone
     # No text at all is a defined question as well: that of the empty prompt.
-    assert asked(scorer, decode(Endpoint.CHAT, json.dumps({"model": "auto", "messages": [image]}).encode())) == scorer.qualities("")
+    assert asked(messages=[image]) == [scorer.qualities("")]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.domain.value import value
+from gateway.domain.value import Value
 
 
-@value
-class EngineLoad:
+class EngineLoad(Value, frozen=True):
     """An engine's own account of its queue; None is a number that it does not publish (not zero)."""
 
     waiting: float | None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.slis.availability import Availability
@@ -70,7 +71,7 @@ def asked(klass: TrafficClass = STANDARD, at_s: float = 0.0, **more: Any) -> Req
     made = RequestFacts(
         f"req_{next(SERIAL)}", Endpoint.CHAT, "acme", klass, "auto", (STRONG, WEAK), 400, None, True, at_s, (0.5, 0.9), prompt_bytes=1600
     )
-    return replace(made, **more)
+    return structs.replace(made, **more)
 
 
 def placed(d: Dispatcher, qualities: tuple[float, ...] | None = HELPS, at_s: float = 0.0, facts: RequestFacts | None = None) -> Ticket:
@@ -157,7 +158,7 @@ def test_the_expected_dollars_carry_what_a_model_bills_more_than_listed_but_only
 def test_answers_teach_lengths_and_tokens_unless_they_are_estimates() -> None:
     d = dispatcher()
     ticket = placed(d)
-    d.ended(ticket, replace(served(ticket, tokens=4000), is_estimated=True), 2.0)
+    d.ended(ticket, structs.replace(served(ticket, tokens=4000), is_estimated=True), 2.0)
     assert d.state.lengths.expect("auto", "strong", None) == 211
     ticket = placed(d)
     d.ended(ticket, served(ticket, tokens=4000), 2.0)
@@ -513,7 +514,7 @@ def test_what_nobody_reported_is_marked_as_estimated_the_failed_attempt_included
     assert counted(booking)["est"] == lost < counted(booking)["usd"]
     ticket = placed(d)
     d.sent(ticket, 0.0)
-    guessed = d.ended(ticket, replace(served(ticket), is_estimated=True), 2.0)
+    guessed = d.ended(ticket, structs.replace(served(ticket), is_estimated=True), 2.0)
     assert counted(guessed)["est"] == counted(guessed)["usd"] > 0
 
 
@@ -601,7 +602,7 @@ def test_a_request_that_is_shed_after_all_has_used_nothing_up() -> None:
     full(d)
     hasty = replace(CRITICAL, ttft_deadline_s=0.01)
     for _ in range(2):
-        shed = d.decide(replace(to_weak(hasty, tokens=9000), tenant="small"), None, 0.0)
+        shed = d.decide(structs.replace(to_weak(hasty, tokens=9000), tenant="small"), None, 0.0)
         assert isinstance(shed, Shed) and shed.reason is Reason.SHED_DEADLINE
 
 
@@ -894,7 +895,7 @@ def test_whatever_happens_every_request_is_counted_once_and_nothing_stays_reserv
                 send(decided, failures, reason)
         if ends_one and running:
             ticket, _, ending = running.pop(0)
-            entries += d.ended(ticket, replace(served(ticket), reason=ending), now_s).entries
+            entries += d.ended(ticket, structs.replace(served(ticket), reason=ending), now_s).entries
         for ticket, shed in d.next_ready(now_s):
             if shed is None:
                 send(ticket, *plans[ticket])
@@ -903,7 +904,7 @@ def test_whatever_happens_every_request_is_counted_once_and_nothing_stays_reserv
     while running or d.waiting:
         now_s += 1.0
         for ticket, _, ending in running:
-            entries += d.ended(ticket, replace(served(ticket), reason=ending), now_s).entries
+            entries += d.ended(ticket, structs.replace(served(ticket), reason=ending), now_s).entries
         running = []
         for ticket, shed in d.next_ready(now_s):
             if shed is None:

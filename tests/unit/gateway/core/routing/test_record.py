@@ -92,7 +92,7 @@ def line() -> dict[str, Any]:
 def test_a_line_names_every_field_of_the_record() -> None:
     assert tuple(line()) == RECORD_FIELDS
     assert line()["expectations"] == [["strong", 0.9, 1.0, 0.0, 0.01, 200, 0.0, 0.0], ["weak", 0.6, 1.0, 0.0, 0.001, 200, 0.0, 0.0]]
-    assert tuple(Expectation.__dataclass_fields__) == EXPECTATION_FIELDS
+    assert Expectation.__struct_fields__ == EXPECTATION_FIELDS
 
 
 def test_a_line_of_a_build_that_knew_fewer_prospects_is_still_decided_again() -> None:

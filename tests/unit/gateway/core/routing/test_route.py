@@ -1,11 +1,11 @@
 """The choice of one request, rule by rule."""
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.core.pricing.terms import Terms
 from gateway.core.pricing.threshold import Gain
@@ -35,7 +35,7 @@ def question(*es: Expectation, **more: Any) -> Question:
 
 
 def change(e: Expectation, **more: Any) -> Expectation:
-    return Expectation(**{**{f.name: getattr(e, f.name) for f in fields(e)}, **more})
+    return structs.replace(e, **more)
 
 
 def test_a_lone_candidate_is_taken() -> None:
@@ -244,8 +244,8 @@ def test_whatever_is_asked_a_usable_model_answers_and_says_why(asked: tuple[Ques
 @given(questions(), share)
 def test_a_client_without_the_right_never_gets_a_better_model_by_its_threshold(asked: tuple[Question, Terms], threshold: float) -> None:
     q, terms = asked
-    made = {f.name: getattr(q, f.name) for f in fields(q)} | {"may_set_threshold": False, "trial": (False,) * len(q.expectations)}
-    without, with_it = (choose(Question(**{**made, "client_threshold": t}), terms, GAIN) for t in (None, threshold))
+    q = structs.replace(q, may_set_threshold=False, trial=(False,) * len(q.expectations))
+    without, with_it = (choose(structs.replace(q, client_threshold=t), terms, GAIN) for t in (None, threshold))
     names = [e.model for e in q.expectations]
     if without.reason != "probe":
         assert names.index(with_it.model) >= names.index(without.model) or with_it.reason == "probe"

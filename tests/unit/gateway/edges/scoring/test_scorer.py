@@ -2,11 +2,13 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gateway.domain.catalog import Route, Router
 from gateway.edges.scoring.scorer import ArtifactScorer, Scoring
 from gateway.edges.scoring.share import ShareScorer
+from router_models.artifact import builtin
 from router_models.port import ArtifactError
 
 
@@ -72,7 +74,18 @@ def test_a_router_that_raises_is_counted_and_answered_for():
         def quality_one(self, prompt, conversation=None):
             raise RuntimeError
 
+        def quality_many(self, prompts, conversations):
+            raise RuntimeError
+
     fallback = ShareScorer(1.0, 2, "")
     scorer = ArtifactScorer("broken", Broken(), fallback)
     assert scorer.qualities("a") == fallback.qualities("a")
     assert scorer.errors == 1
+    assert scorer.many(["a", "b"], [None, None]) == fallback.many(["a", "b"], [None, None]) and scorer.errors == 3
+
+
+def test_prompts_that_came_together_are_answered_as_each_of_them_alone():
+    scorer = ArtifactScorer("builtin", builtin().router, ShareScorer(0.3, 2, ""))
+    prompts = [f"question {i}: what is {i} times {i + 1}?" for i in range(9)]
+    together, alone = scorer.many(prompts, [None] * 9), [scorer.qualities(prompt) for prompt in prompts]
+    assert np.abs(np.array(together) - np.array(alone)).max() <= 1e-9

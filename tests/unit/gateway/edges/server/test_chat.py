@@ -14,7 +14,7 @@ from gateway.domain.catalog import Catalog, Limits, Model, Right, Route, Router,
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.facts import Endpoint
 from gateway.edges.chance import SystemChance
-from gateway.edges.server.chat import ID_CHARS_MAX, client_request_id, facts_of, limited_key, tenant_of
+from gateway.edges.server.chat import ID_CHARS_MAX, caller_of, client_request_id, facts_of, limited_key, tenant_of
 from gateway.wire.request import decode
 
 
@@ -44,7 +44,8 @@ CHANCE = SystemChance(b"secret")
 
 def facts(body: bytes, endpoint: Endpoint = Endpoint.CHAT, request_id: str = "req_1", **named: str):
     running = Running()
-    return facts_of(decode(endpoint, body), running.catalog.tenants["acme"], headers(**named), running, request_id, 12.5, CHANCE, 1e9)
+    caller = caller_of(headers(Authorization="Bearer key", **named), running)
+    return facts_of(decode(endpoint, body), caller, running, request_id, 12.5, CHANCE, 1e9)
 
 
 CHAT = b'{"model":"%b","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}'
@@ -94,6 +95,16 @@ def test_facts_carry_what_the_core_decides_on():
     assert made.prompt_tokens == 125, "a quarter token per byte before anything is learned"
 
 
+def test_a_caller_is_what_the_head_says_under_one_configuration():
+    named = {"x-sluice-class": "batch", "x-sluice-no-downgrade": "true", "x-request-id": "mine", "x-api-key": "key"}
+    caller = caller_of(CIMultiDict(named), Running())
+    assert (caller.tenant.name, caller.klass.name, caller.keeps_model, caller.client_request_id) == ("acme", "batch", True, "mine")
+    assert (caller.generation, caller.may_set_threshold, caller.is_debugged, caller.key) == (1, True, False, None)
+    with pytest.raises(GatewayError) as caught:
+        caller_of(CIMultiDict({**named, "x-sluice-class": "royal"}), Running())
+    assert caught.value.reason is Reason.BAD_REQUEST
+
+
 def test_token_ids_are_counted_and_not_guessed():
     made = facts(b'{"model":"auto","prompt":[1,2,3,4]}', Endpoint.COMPLETIONS)
     assert made.prompt_tokens == 4
@@ -119,8 +130,8 @@ def test_an_id_is_sealed_where_verdicts_on_its_answer_count():
     running = Running()
     slos = build([SloSpec("quality", "quality", Quality.Options(), 0.9, 86_400.0, route="auto")])
     running.dispatcher = Dispatcher(running.catalog, slos, {}, State())
-    fresh, acme = CHANCE.request_id(), running.catalog.tenants["acme"]
-    made = facts_of(decode(Endpoint.CHAT, CHAT % (b"auto", b"hi")), acme, headers(), running, fresh, 12.5, CHANCE, 1e9)
+    fresh, caller = CHANCE.request_id(), caller_of(headers(Authorization="Bearer key"), running)
+    made = facts_of(decode(Endpoint.CHAT, CHAT % (b"auto", b"hi")), caller, running, fresh, 12.5, CHANCE, 1e9)
     assert CHANCE.opened(made.request_id, "acme", "auto") == 1e9 and made.request_id[12:22] == fresh[4:14]
     assert facts(CHAT % (b"auto", b"hi"), request_id=fresh).request_id == fresh
 

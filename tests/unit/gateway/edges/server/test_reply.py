@@ -21,17 +21,22 @@ class Gate:
 
     def __init__(self, handler: Any, write_timeout_s: float) -> None:
         self._handler, self._write_timeout_s = handler, write_timeout_s
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def answer_usual(self, connection: Any, call: Any) -> asyncio.Task[None]:
-        return asyncio.ensure_future(self._run(connection, call))
-
-    async def _run(self, connection: Any, call: Any) -> None:
+    def answer_usual(self, connection: Any, call: Any, body: bytes) -> Reply:
+        assert body == b"body" and call.length == 4
         reply = Reply(connection, SystemClock(), self._write_timeout_s, keep_alive=True)
-        assert call.body == b"body"
+        self._tasks.append(asyncio.ensure_future(self._run(reply)))
+        return reply
+
+    async def _run(self, reply: Reply) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            await self._handler(reply)
+            if reply.begin(task):
+                await self._handler(reply)
         finally:
-            connection.usual_ended(reply.keep_alive and reply.is_whole)
+            reply.end()
 
     def turned_away(self, _reason: Any) -> None:
         raise AssertionError("nothing is turned away here")

@@ -26,12 +26,12 @@ def read(data: bytes, head_max: int = 4096, body_max: int = 1000):
 def test_a_usual_call_is_read_whole():
     data = request(b"X-A: 1", b"x-a:\t2 ", b"Authorization: Bearer k", b"X-B: caf\xe9", line=b"POST /v1/chat/completions?a=%20b HTTP/1.1")
     call = read(data)
-    assert call is not None and (call.path, call.query) == (PATH, "a=%20b")
+    assert call is not None and (call.head.path, call.head.query) == (PATH, "a=%20b")
     assert data[call.body_start :] == b"{}" and call.length == 2
-    assert list(call.fields) == [
+    assert list(call.head.fields) == [
         ("Host", "x"), ("X-A", "1"), ("x-a", "2"), ("Authorization", "Bearer k"), ("X-B", "caf\udce9"), ("Content-Length", "2"),
     ]  # fmt: skip
-    assert call.headers["x-a"] == "1" and call.headers["authorization"] == "Bearer k"
+    assert call.head.headers["x-a"] == "1" and call.head.headers["authorization"] == "Bearer k"
 
 
 def test_a_body_may_still_be_coming():
@@ -103,7 +103,7 @@ def test_what_is_read_here_aiohttp_reads_in_the_same_way(bits):
             raise AssertionError(f"aiohttp refuses {data!r}") from exc
         (message, body), *more = messages
         assert not more and not rest and body.is_eof() and body.read_nowait() == data[call.body_start :]
-        assert list(message.headers.items()) == list(call.fields)
+        assert list(message.headers.items()) == list(call.head.fields)
     finally:
         loop.close()
 
@@ -123,9 +123,14 @@ def test_a_head_that_comes_again_is_read_as_if_it_were_the_first(spaced: bytes, 
         assert anew is None or spaced.endswith(b" \r\n") or b" " in length
         return
     assert anew is not None
-    assert (again.path, again.query, again.body_start, again.length) == (anew.path, anew.query, anew.body_start, anew.length)
-    assert {**again.headers, "content-length": ""} == {**anew.headers, "content-length": ""}
-    assert forwarded(again.fields, "id") == forwarded(anew.fields, "id")
+    assert (again.head.path, again.head.query, again.body_start, again.length) == (
+        anew.head.path,
+        anew.head.query,
+        anew.body_start,
+        anew.length,
+    )
+    assert {**again.head.headers, "content-length": ""} == {**anew.head.headers, "content-length": ""}
+    assert forwarded(again.head.fields, "id") == forwarded(anew.head.fields, "id")
 
 
 def test_a_head_that_differs_in_a_byte_is_another_one():
@@ -147,4 +152,4 @@ def test_whatever_head_was_usual_is_usual_again_with_another_length(bits, length
         again, anew = Recurring(data, call).read(other, 4096, 1000), read(other)
         assert again is not None and anew is not None
         assert other[again.body_start :] == b"x" * length == other[anew.body_start :]
-        assert forwarded(again.fields, "id") == forwarded(anew.fields, "id")
+        assert forwarded(again.head.fields, "id") == forwarded(anew.head.fields, "id")
