@@ -3,10 +3,10 @@
 sluice explain --from-log FILE...                  every decision made again; equal or different
 sluice explain --from-log FILE --request req_...   one decision, told for people
 sluice explain --config FILE -- "prompt"           what a fresh gateway would do, or with --admin the running one
+sluice explain --budget "spend=0.1" -- "prompt"    what it would do if a tenth of that budget were left
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,21 +15,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.assemble import build
-from gateway.commands.export import read_if_there
+from gateway.commands import supposed
 from gateway.commands.pin import Unreachable, add_admin_arguments, admin_of, call
+from gateway.commands.trial import Unanswerable, trial_of
 from gateway.config.errors import ConfigErrors
-from gateway.config.load import load
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.record import EXPECTATION_FIELDS, is_same, redecide
 from gateway.core.routing.score import RISKS
-from gateway.core.state import State
 from gateway.domain.decision import Shed
 from gateway.domain.expectation import Expectation
-from gateway.domain.facts import Endpoint, RequestFacts
-from gateway.domain.prices import Overrides, Price, Prices
-from gateway.edges.scoring.scorer import Scoring
+from gateway.domain.prices import Price, Prices
 from gateway.runtime import Runtime
 from router_models.port import ArtifactError
 
@@ -58,14 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request", metavar="ID", help="tell this one decision of the log")
     parser.add_argument("--route", help="route of the prompt; default: the first")
     parser.add_argument("--class", dest="klass", help="class of the prompt; default: that of requests without a key, else the first")
-    parser.add_argument("--tokens", type=int, help="longest answer; default: what is usual")
+    parser.add_argument("--tenant", help="whose class the prompt has; its limits are not looked at")
+    parser.add_argument("--tokens", "--max-tokens", type=int, help="longest answer; default: what is usual")
     parser.add_argument("prompt", nargs="?", help="a prompt to try")
+    supposed.add_arguments(parser)
     add_admin_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Explain; exit status 1 when a decision differs or is not found, 2 when something needed is not there."""
     try:
+        if wrong := _contradiction(args):
+            print(wrong, file=sys.stderr)
+            return 2
         if args.from_log:
             return told(args.from_log, args.request) if args.request else made_again(args.from_log)
         if args.prompt is None:
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return tried(args)
     except ConfigErrors as exc:
         print("\n".join(map(str, exc.errors)), file=sys.stderr)
-    except (OSError, Unreachable, ArtifactError) as exc:
+    except (OSError, Unreachable, ArtifactError, Unanswerable) as exc:
         print(exc, file=sys.stderr)
     return 2
 
@@ -143,40 +144,35 @@ def told(files: Sequence[Path], request_id: str) -> int:
 
 
 def tried(args: argparse.Namespace) -> int:
-    """Score a prompt and decide on it as a gateway would: a fresh one, or with --admin under the running one's prices."""
-    config = load(args.config, os.environ, read_secret=read_if_there)
-    catalog = config.catalog
-    route = catalog.routes.get(args.route or next(iter(catalog.routes), ""))
-    usual = catalog.tenants[catalog.open_tenant].klass if catalog.open_tenant else next(iter(catalog.classes), "")
-    klass = catalog.classes.get(args.klass or usual)
-    if route is None or klass is None:
-        print(f"no such route or class; there are {', '.join(catalog.routes)} and {', '.join(catalog.classes)}", file=sys.stderr)
-        return 2
-    state = State()
-    runtime = build(config, state, Scoring(), 1)
-    prices = _running_prices(args) if args.admin else _fresh_prices(runtime, state)
-    runtime.dispatcher.adopt(prices, Overrides(), 0.0)
-    n_bytes = len(args.prompt.encode("utf-8", "surrogatepass"))
-    facts = RequestFacts(
-        "req_tried", Endpoint.CHAT, "explain", klass, route.name, tuple(catalog.models[m] for m in route.models),
-        state.tokens.prompt(route.name, n_bytes), args.tokens, True, 0.0, (0.5, 1.0),
-    )  # fmt: skip
-    scorer = runtime.scorers.get(route.name)
-    decided = runtime.dispatcher.decide(facts, None if scorer is None else scorer.qualities(args.prompt), 0.0)
+    """Score a prompt and decide on it as a gateway would: a fresh one, with --admin under the running one's prices, or in a supposed state.
+
+    Raises: ConfigErrors, ArtifactError, Unreachable, Unanswerable.
+    """
+    trial = trial_of(args)
+    runtime = trial.build()
+    what_if = supposed.suppose(args, trial, runtime) if args.budget else None
+    prices = what_if.published.prices if what_if else _running_prices(args) if args.admin else _fresh_prices(runtime)
+    decided = trial.decide(runtime, prices, what_if.health if what_if else None)
+    if what_if:
+        print("\n".join(what_if.told()))
     if isinstance(decided, Shed):
         print(f"refused: {decided.message}")
         return 1
-    choice = decided.choice
+    choice, facts = decided.choice, decided.facts
     assert choice is not None
+    scorer = runtime.scorers.get(trial.route.name)
     if scorer is not None:
-        print(f"router {scorer.name}" + (f": {runtime.troubles[route.name]}" if scorer.is_fallback else ""))
+        print(f"router {scorer.name}" + (f": {runtime.troubles[trial.route.name]}" if scorer.is_fallback else ""))
     line = {
-        "request_id": "(tried)", "route": route.name, "class": klass.name, "class_value": klass.value, "prices_version": prices.version,
+        "request_id": "(tried)", "route": facts.route, "class": facts.klass.name, "class_value": facts.klass.value,
+        "prices_version": prices.version,
         "expectations": [[getattr(e, f) for f in EXPECTATION_FIELDS] for e in decided.expectations],
         "usable": decided.usable, "choice": choice.model, "why": choice.reason, "scores": choice.scores, "margin": choice.margin,
         "win_rate": choice.win_rate, "threshold": choice.threshold, "prompt_tokens": facts.prompt_tokens,
     }  # fmt: skip
     print("\n".join(story(line, prices)))
+    for turn in what_if.turns(choice) if what_if else ():
+        print(turn)
     return 0
 
 
@@ -231,10 +227,20 @@ def _is_equal(line: Mapping[str, Any], variants: Known) -> bool:
     return any(is_same(line, redecide(line, prices, gains.get(line["route"], Gain()))) for prices, gains in reversed(variants))
 
 
-def _fresh_prices(runtime: Runtime, state: State) -> Prices:
+def _contradiction(args: argparse.Namespace) -> str | None:
+    """Return what cannot be asked together."""
+    if not args.budget:
+        lone = [f"--{name}" for name in supposed.BELONG if getattr(args, name) is not None]
+        return f"{', '.join(lone)}: only with --budget" if lone else None
+    if args.from_log or args.admin:
+        return f"--budget supposes a state, {'--from-log' if args.from_log else '--admin'} brings a real one; give one of them"
+    return '--budget needs a prompt: sluice explain --budget "spend=0.1" -- "prompt"' if args.prompt is None else None
+
+
+def _fresh_prices(runtime: Runtime) -> Prices:
     """Return what the first requests of a period would pay: the law's warm start, nothing counted yet."""
     health = dict.fromkeys(runtime.catalog.models, HEALTHY)
-    return runtime.core.governor.tick(state.counts, {}, 0.0, health, is_quick=True).prices
+    return runtime.core.governor.tick(runtime.dispatcher.state.counts, {}, 0.0, health, is_quick=True).prices
 
 
 def _running_prices(args: argparse.Namespace) -> Prices:

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.core.budget.alerts import Alerts
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import RATE_MEMORY_S
-from gateway.core.budget.ledger import Judgement, Ledger
+from gateway.core.budget.ledger import Account, Judgement, Ledger
 from gateway.core.budget.opening import Opening
 from gateway.core.budget.slo import Slo
 from gateway.core.pricing.board import as_prices, board_of
@@ -149,6 +149,51 @@ class Governor:
             prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s, self._alerts), judgements
         )
 
+    @property
+    def slos(self) -> Sequence[Slo]:
+        """All SLOs, most important first."""
+        return self._slos
+
+    def cards(self) -> Mapping[str, Card]:
+        """Return what each route with a choice is priced on."""
+        return self._cards()
+
+    def suppose(
+        self,
+        accounts: Mapping[str, Account],
+        rate: float,
+        wall_s: float,
+        health: Mapping[str, tuple[float, float]],
+        happens: Callable[[Sequence[Judgement], Sequence[Price]], Sequence[Judgement]],
+        dt_s: float,
+        steps: int,
+    ) -> Published:
+        """Return what would be published if the accounts stood like this and stayed so, once the law has had time to act.
+
+        For a governor that governs nothing: it forgets what it knew. Judged, priced and said as at any tick; but what comes in while
+        prices move changes no account, or the state would have gone before they have settled.
+
+        Args:
+            accounts: by SLO id, every one.
+            rate: requests per second over the whole fleet.
+            happens: from the judgements and the prices so far, the judgements with what `dt_s` seconds bring of bad and valid events.
+            steps: how often the law may move, each time by `dt_s` seconds.
+        """
+        cards = self._cards()
+        self._memory, self._ledger = Memory(rate, RATE_MEMORY_S, {}, {}, version=1), Ledger(self._slos, dict(accounts))
+        held = self._ledger.judge(wall_s, rate, _mean(cards, lambda c: c.cheapest_usd()))
+        tick = Tick(0.0, wall_s, held, 0.0, rate, tuple(cards.values()), {}, health, self._delay_s)
+        self._law.start(tick)
+        ruling = self._law.step(tick)
+        priced = as_prices(ruling, held)
+        moves = steps if ruling.fixed_threshold is None else 0  # Thresholds follow how fast budgets burn, of which nothing is said.
+        for step in range(1, moves + 1):
+            now = replace(tick, dt_s=dt_s, wall_s=wall_s + step * dt_s, judgements=happens(held, priced), fresh_requests=rate * dt_s)
+            ruling = self._law.step(now)
+            priced = as_prices(ruling, held)
+        self._ruling, self._priced = ruling, priced
+        return Published(self._say(ruling, held, cards, 0, wall_s), self._remember(), {}, held)
+
     def _learn(self, fresh: Mapping[str, int], settled: int, dt_s: float) -> None:
         """Average the request rate, and what models bill against what was expected."""
         m = self._memory
@@ -157,7 +202,7 @@ class Governor:
         if m.recent is None:
             m.recent = {}
         if m.rate is None:
-            believed = self._believed_rate()
+            believed = self.believed_rate()
             m.rate, m.age_s = believed or 0.0, RATE_MEMORY_S if believed else 0.0
         if dt_s <= 0:
             return
@@ -172,7 +217,7 @@ class Governor:
                 m.recent[name] = recent
                 m.factors[name] = slow if 1 / FACTOR_JUMP < recent / max(slow, 1e-9) < FACTOR_JUMP else recent
 
-    def _believed_rate(self) -> float | None:
+    def believed_rate(self) -> float | None:
         """Return the operator's forecast as a rate; None without one."""
         for slo in self._slos:
             requests = getattr(slo.spec.options, "forecast_requests", None)
