@@ -20,6 +20,7 @@ from gateway.config.load import Config, load
 from gateway.config.watch import Watcher
 from gateway.core.routing.record import as_line
 from gateway.core.state import State
+from gateway.core.tenants.shown import shown
 from gateway.domain.prices import Overrides
 from gateway.edges.scoring.scorer import Scoring
 from gateway.edges.server.admin import Admin
@@ -295,6 +296,7 @@ class Worker:
         judged_s = self._clock.wall_s() - (watched.board or {}).get("made_wall_s", math.inf)
         local["is_stale"] = max(local["prices_age_s"] or 0.0, judged_s) > runtime.config.store.stale_after
         local["alone_since_wall_s"] = watched.alone_since_wall_s
+        local["tenants"] = shown(self._state.limits, self._clock.now_s(), self._clock.wall_s())
         return {
             "wall_s": self._clock.wall_s(),
             "board": watched.board,

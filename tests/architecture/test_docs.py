@@ -21,7 +21,10 @@ from gateway.wire.refusal import refusal
 from load.__main__ import _parser as load_parser
 
 HOUSE = next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").exists())
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "PRIVACY.md", "docs/errors.md", "docs/store.md", "docs/laws.md")
+PAGES = (
+    "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "PRIVACY.md",
+    "docs/errors.md", "docs/store.md", "docs/laws.md", "docs/limits.md",
+)  # fmt: skip
 ENVIRON = {"BIG_KEY": "sk-test"}
 
 

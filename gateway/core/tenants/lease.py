@@ -63,7 +63,7 @@ class Lease:
 
     __slots__ = (
         "_at_s", "_day", "_rate", "_size", "_told", "_used_today", "asked_s", "balance", "born", "full", "heard", "holders", "is_counter",
-        "level", "level_at_s", "level_day", "limit", "number", "pending", "seq", "share", "until_s", "used",
+        "level", "level_at_s", "level_day", "limit", "number", "peak", "pending", "refused", "seq", "share", "until_s", "used",
     )  # fmt: skip
 
     def __init__(self, limit: Limit, now_s: float, number: int = 0) -> None:
@@ -83,6 +83,10 @@ class Lease:
         self.pending = 0
         """Requests that wait for the store; who comes later does not overtake them."""
         self.share: Share | None = None
+        self.refused = 0
+        """Requests that it refused, or sent to another model."""
+        self.peak = 0
+        """Most units that `used_here` has told."""
         self._rate, self._size, self._at_s = 0.0, 0.0, now_s
         self._told = self._day = self._used_today = 0
 
@@ -127,6 +131,26 @@ class Lease:
         if self.level is None or (limit.per_s == 0 and day > self.level_day):
             return float(limit.amount)
         return min(self.level + max(now_s - self.level_at_s, 0.0) * limit.per_s, float(limit.amount))
+
+    def remaining(self, now_s: float, day: int) -> float:
+        """Return what everybody may still use, as far as is known here; while the store is away, what of it is ours. 0..amount."""
+        left = self.left(now_s, day) + self.balance if self.share is None else self.share.level
+        return min(max(left, 0.0), float(self.limit.amount))
+
+    def whole_s(self, remaining: float, wall_s: float) -> float:
+        """Return the seconds until nothing is missing, if nobody takes anything."""
+        limit = self.limit
+        return (limit.amount - remaining) / limit.per_s if limit.per_s > 0 else DAY_S - wall_s % DAY_S
+
+    def used_here(self) -> int:
+        """Return the units used through this process, which never fall: where estimates were too high, they wait for use to catch up."""
+        self.peak = max(self.peak, self.used + (self.share.used if self.share is not None else 0))
+        return self.peak
+
+    def is_spent(self, units: int, now_s: float, day: int) -> bool:
+        """Say whether units are not to be had, rather than only not at hand."""
+        there = self.left(now_s, day) + max(self.balance, 0) if self.share is None else self.share.level
+        return there < self.needed(units)
 
     def needed(self, units: int) -> int:
         """Return what must be there for a request: a larger one than the whole limit is content with a full one."""

@@ -85,6 +85,8 @@ class LimitState:
         """Whether the store is; then safe shares replace it."""
         self.holders = 1
         """Replicas, as the limit heard of last named them."""
+        self.refused = dict.fromkeys(LimitKind, 0)
+        """Requests that limits of each kind refused, or sent to another model."""
 
     def share_with_others(self) -> None:
         """Take from leases that somebody fetches from the shared store, from now on."""
@@ -217,23 +219,24 @@ class LimitState:
                 self._vaults.pop(key, None)
         self._leases = kept
 
-    # -- what clients see ------------------------------------------------------------------------------------------
+    # -- what clients and operators see ------------------------------------------------------------------------------
+
+    @property
+    def leases(self) -> Collection[Lease]:
+        """All limits that were asked for, the first first."""
+        return self._leases.values()
 
     def standing(self, limits: Sequence[Limit], now_s: float, wall_s: float) -> list[tuple[LimitKind, int, int, float]]:
         """Return kind, limit, what is left, and seconds until it is whole again, of the tightest limit of each kind."""
         day = int(wall_s // DAY_S)
-        tightest: dict[LimitKind, tuple[Limit, float]] = {}
+        tightest: dict[LimitKind, tuple[Lease, float]] = {}
         for limit in limits:
             lease = self._lease(limit, now_s)
-            left = lease.left(now_s, day) + lease.balance if lease.share is None else lease.share.level
-            left = min(max(left, 0.0), float(limit.amount))
+            left = lease.remaining(now_s, day)
             known = tightest.get(limit.kind)
             if known is None or left < known[1]:
-                tightest[limit.kind] = (limit, left)
-        return [
-            (kind, limit.amount, int(left), (limit.amount - left) / limit.per_s if limit.per_s > 0 else DAY_S - wall_s % DAY_S)
-            for kind, (limit, left) in tightest.items()
-        ]
+                tightest[limit.kind] = (lease, left)
+        return [(kind, lease.limit.amount, int(left), lease.whole_s(left, wall_s)) for kind, (lease, left) in tightest.items()]
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
@@ -310,6 +313,9 @@ class LimitState:
         if self._vaults is None:
             self._starved[lease] = (now_s, min(max(wait_s * NEWS_PART, NEWS_S[0]), NEWS_S[1]))
         limit = lease.limit
+        if lease.is_spent(units, now_s, int(wall_s // DAY_S)):
+            lease.refused += 1
+            self.refused[limit.kind] += 1
         return Shed(REASONS[limit.kind], f"tenant {limit.tenant} has used up its limit of {limit.said}", wait_s)
 
 

@@ -12,6 +12,8 @@ State, as `AdminSources.state` returns it and page and metrics read it; every pa
                 traffic {models, classes, sheds, reasons}, config_hash
     local       this process: backends [...], queue {waiting}, fairness, prices_version, prices_age_s, is_stale,
                 alone_since_wall_s (it prices by its own counts; null while it does not),
+                tenants {known, refused {kind: requests}, limits [{tenant, scope, of, kind, said, amount, remaining, at_hand, used, refused,
+                whole_s, is_share}]}: hard limits that were used since the start, tightest first,
                 overrides {pins [...], frozen_until_wall_s}
     worker      config {generation, hash, price_hash, errors, mode}, store {is_away, last_error, fill, pending_batches, lost_batches,
                 clock_offset_s, mismatches, last_mismatch, schema_before},
@@ -43,6 +45,7 @@ WATCHERS_MAX = 16
 EVENT_TIMEOUT_S = 10.0
 """A watcher that does not read for this long is dropped."""
 DECISIONS_SHOWN = 25
+LIMITS_SHOWN = 25
 TRAIL_MAX = 900
 """Points of history kept for the page's lines: 15 minutes of one a second."""
 SECURITY_HEADERS = {
@@ -211,11 +214,19 @@ class Admin:
         if "decisions" in worker:
             worker["decisions"] = list(worker["decisions"])[:DECISIONS_SHOWN]
             state["worker"] = worker
+        local = dict(state.get("local") or {})
+        if "tenants" in local:
+            tightest = sorted(local["tenants"]["limits"], key=_tightness)[:LIMITS_SHOWN]
+            state["local"] = local | {"tenants": {**local["tenants"], "limits": tightest}}
         board: Mapping[str, Any] = state.get("board") or {}
         point = {"wall_s": state.get("wall_s"), "alpha_ref": board.get("alpha_ref"), "mode": board.get("mode")}
         if point["alpha_ref"] and (not self._trail or point["wall_s"] - self._trail[-1]["wall_s"] >= self._every_s / 2):
             self._trail.append(point)
         return state
+
+
+def _tightness(limit: Mapping[str, Any]) -> tuple[float, int]:
+    return limit["remaining"] / limit["amount"] if limit["amount"] else 0.0, -limit["refused"]
 
 
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:

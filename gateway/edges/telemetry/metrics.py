@@ -1,7 +1,8 @@
 """Every metric of the gateway, by name: what is counted as requests end, and what is read when somebody scrapes.
 
 Ours begin with `sluice_`; the `gen_ai_*` histograms follow OpenTelemetry's GenAI conventions in Prometheus spelling.
-Labels come from closed sets (routes, models, classes, backends, reasons): never a key, a user, a tenant or a prompt.
+Labels come from closed sets (routes, models, classes, backends, reasons): never a key, a user or a prompt. Tenants are labels only in the
+`sluice_tenant_limit*` families: those with hard limits, a bounded number of them (`core/tenants/shown.py`), and `other` for the rest.
 
 Counters and histograms live here and are fed by `ended`, once per request, through children that are prepared per
 (route, model, class, reason, endpoint, engine): one dictionary look-up per request. Gauges are computed by `render` from the same
@@ -16,7 +17,7 @@ from gateway.domain.decision import Placed
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
-from gateway.edges.telemetry.families import Counter, Family, Histogram, counter, gauge_lines, head, histogram, number
+from gateway.edges.telemetry.families import OTHER, Counter, Family, Histogram, counter, gauge_lines, head, histogram, label_text, number
 
 NONE = "none"
 MODES = ("green", "thrifty", "scarce", "exhausted")
@@ -153,6 +154,7 @@ class Metrics:
         lines = [line for family in counted for line in family.lines()]
         lines += _budget_lines(state.get("board") or {}, float(state.get("wall_s") or 0.0))
         lines += _local_lines(state.get("local") or {})
+        lines += _limit_lines((state.get("local") or {}).get("tenants") or {})
         lines += _worker_lines(state.get("worker") or {}, (state.get("board") or {}).get("config_hash"))
         return "\n".join(lines) + "\n"
 
@@ -257,6 +259,38 @@ def _local_lines(local: Mapping[str, Any]) -> Iterator[str]:
     yield from gauge_lines("sluice_pinned_routes", "Routes held by an operator's pin.", [({}, float(len(overrides.get("pins") or ())))])
 
 
+def _limit_lines(tenants: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the hard limits of tenants stand; keys are not told apart: their uses are summed, and their tightest one is shown."""
+    rows: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    others = dict(tenants.get("refused") or {})
+    for limit in tenants.get("limits") or ():
+        others[limit["kind"]] = others.get(limit["kind"], 0) - limit["refused"]
+        row = {name: float(limit[name]) for name in ("amount", "remaining", "at_hand", "used", "refused")}
+        known = rows.setdefault(tuple(_limit_labels(limit).items()), row)
+        if known is not row:
+            is_tighter = row["remaining"] * known["amount"] < known["remaining"] * row["amount"]
+            sums = {name: known[name] + row[name] for name in ("at_hand", "used", "refused")}
+            known.update((row if is_tighter else known) | sums)
+
+    def each(field: str) -> Iterable[tuple[dict[str, str], float | None]]:
+        return [(dict(labels), row[field]) for labels, row in rows.items()]
+
+    units = "Requests, tokens or dollars, by kind"
+    yield from gauge_lines("sluice_tenant_limit", f"What a tenant's hard limit holds. {units}, a minute's or a day's.", each("amount"))
+    text = f"What all replicas may still use of it now, as this one last heard. {units}."
+    yield from gauge_lines("sluice_tenant_limit_remaining", text, each("remaining"))
+    text = f"Of it granted to this process and not used. {units}."
+    yield from gauge_lines("sluice_tenant_limit_at_hand", text, each("at_hand"))
+    unnamed = [({"tenant": OTHER, "scope": OTHER, "kind": kind}, float(n)) for kind, n in others.items() if n > 0]
+    for name, text, samples in (
+        ("sluice_tenant_limit_used_total", f"Used of it through this process. {units}.", list(each("used"))),
+        ("sluice_tenant_limit_refusals_total", "Requests that it refused, or sent to another model.", [*each("refused"), *unnamed]),
+    ):
+        if samples:
+            yield from head(name, "counter", text)
+            yield from (f"{name}{{{label_text(labels.items())}}} {number(value or 0.0)}" for labels, value in samples)
+
+
 def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator[str]:
     """Yield configuration, store and decision log of this process."""
     config, store, log = (worker.get(name) or {} for name in ("config", "store", "decision_log"))
@@ -291,6 +325,13 @@ def _worker_lines(worker: Mapping[str, Any], board_hash: str | None) -> Iterator
     ):
         if value is not None:
             yield from (*head(name, "counter", text), f"{name} {number(value)}")
+
+
+def _limit_labels(limit: Mapping[str, Any]) -> dict[str, str]:
+    labels = {"tenant": str(limit["tenant"]), "scope": str(limit["scope"]), "kind": str(limit["kind"])}
+    if limit["scope"] == "model":
+        labels["model"] = str(limit["of"])
+    return labels
 
 
 def _slo_labels(budget: Mapping[str, Any]) -> dict[str, str]:

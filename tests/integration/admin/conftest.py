@@ -12,6 +12,8 @@ from gateway.config.load import load
 from gateway.core.dispatcher import Ticket
 from gateway.core.routing.record import as_line
 from gateway.core.state import State
+from gateway.core.tenants.scope import limits_of
+from gateway.core.tenants.shown import shown
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
@@ -45,7 +47,13 @@ classes:
   - {name: standard, value: 3, ttft_deadline: 30s}
 tenants:
   - {name: open, class: standard}
-"""
+  - name: reports
+    class: standard
+    keys: ["sha256:KEY"]
+    limits: {rpm: 30, tpm: 200000, usd_per_day: 20}
+    key_limits: [{key: "sha256:KEY", rpm: 12}]
+    model_limits: [{model: strong, usd_per_day: 0.05}]
+""".replace("KEY", "ab" * 32)
 
 
 class House:
@@ -81,11 +89,11 @@ class House:
         return TOKEN
 
     def state_view(self) -> Mapping[str, Any]:
-        config, health = self.runtime.config, self.store.health
+        config, health, now_s = self.runtime.config, self.store.health, self.clock.now_s()
         return {
             "wall_s": self.clock.wall_s(),
             "board": self.board,
-            "local": self.runtime.dispatcher.board(self.clock.now_s()),
+            "local": {**self.runtime.dispatcher.board(now_s), "tenants": shown(self.state.limits, now_s, self.clock.wall_s())},
             "worker": {
                 "config": {"generation": 1, "hash": config.hash, "price_hash": config.price_hash, "errors": [], "mode": config.mode},
                 "store": {
@@ -137,6 +145,12 @@ class House:
         self.recorder.book(booking.entries, wall_s)
         self.log.write(booking.record)
         self.metrics.ended(facts, ticket.placed, outcome, booking.usd, 0.0004)
+
+    def limited(self, usd: float) -> bool:
+        """Let one request of a limited tenant pass; return whether it does."""
+        now_s, tenant = self.clock.now_s(), self.runtime.catalog.tenants["reports"]
+        draw = self.state.limits.draw(limits_of(tenant, "ab" * 32, "strong"), 1500, usd, now_s)
+        return self.state.limits.take(draw, now_s, self.clock.wall_s()) is None
 
     async def govern(self) -> None:
         """One budget tick: flush, judge, publish, poll."""

@@ -84,6 +84,7 @@ async def opened(url: str, profile: Path, width: int = 1280) -> AsyncIterator[Pa
 @pytest.mark.parametrize("width", [1280, 600])
 async def test_the_page_draws_the_state_and_breaks_no_policy(house: Any, tmp_path: Path, width: int) -> None:
     await house.override({"verb": "pin", "route": "auto", "threshold": 0.3, "for_s": 3600.0, "by": "kim"})
+    assert [house.limited(0.02) for _ in range(3)] == [True, True, False]
     async with opened(f"{house.url}/?token=admin-token", tmp_path / "profile", width) as page:
         text = await page.text_with("1 bad of 41")
         assert page.complaints == []
@@ -96,6 +97,10 @@ async def test_the_page_draws_the_state_and_breaks_no_policy(house: Any, tmp_pat
             "closed",
             "connected",
             "generation 1",
+            "Limits of tenants",
+            "0.05 dollars per day (UTC) for model strong",
+            "12 requests per minute for this key",
+            "key abababab…",
         ):
             assert wanted in text, wanted
         assert "Route auto is pinned at threshold 0.3 by kim" in text
@@ -105,6 +110,12 @@ async def test_the_page_draws_the_state_and_breaks_no_policy(house: Any, tmp_pat
         assert await page.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert await page.run("document.cookie") == ""
         assert await page.run("location.search") == ""
+
+
+@pytest.mark.slow
+async def test_without_limited_tenants_there_is_no_table_of_limits(house: Any, tmp_path: Path) -> None:
+    async with opened(f"{house.url}/?token=admin-token", tmp_path / "profile") as page:
+        assert "Limits of tenants" not in await page.text_with("1 bad of 41")
 
 
 @pytest.mark.slow

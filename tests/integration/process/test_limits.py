@@ -41,6 +41,14 @@ async def ask(gateway: Gateway, tenant: str | None, model: str = "auto") -> tupl
         return response.status, {k.lower(): v for k, v in response.headers.items()}, time.monotonic() - began_s
 
 
+async def limit_metrics(gateway: Gateway, tenant: str) -> dict[str, float]:
+    """Return the samples on one tenant's requests, by their names."""
+    async with gateway.session.get(f"http://{gateway.admin}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    who = f'{{tenant="{tenant}",scope="tenant",kind="requests"}} '
+    return {name: float(value) for name, found, value in (line.partition(who) for line in lines) if found}
+
+
 @pytest.fixture
 async def pair(tmp_path: Path, folder: Path, engines: Any) -> AsyncIterator[tuple[Gateway, Gateway]]:
     """Two gateways on one store."""
@@ -70,6 +78,10 @@ async def test_two_gateways_share_a_limit_to_the_last_request_and_a_restart_does
     assert (first["x-ratelimit-limit-requests"], first["x-ratelimit-remaining-requests"]) == ("6", "5")
     assert last["x-ratelimit-remaining-requests"] == "0" and last["x-ratelimit-reset-requests"].endswith("s")
     assert 0 < float(last["retry-after-ms"]) <= 10_000
+    told = [await limit_metrics(one, "few") for one in pair]
+    assert sum(t["sluice_tenant_limit_refusals_total"] for t in told) == 12 - served
+    assert sum(t["sluice_tenant_limit_used_total"] for t in told) == served
+    assert all(t["sluice_tenant_limit"] == 6 and t["sluice_tenant_limit_remaining"] < 1 for t in told)
     await a.process.stop()
     await a.start()
     served += (await ask(a, "few"))[0] == 200

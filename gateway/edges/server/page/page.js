@@ -314,6 +314,23 @@ function drawBackends(state) {
   $("backends").replaceChildren(...(lines.length ? lines : [emptyRow(7, "No backend.")]));
 }
 
+function drawLimits(state) {
+  const tenants = (state.local || {}).tenants || {};
+  const limits = tenants.limits || [];
+  $("limits-card").hidden = !limits.length;
+  $("limits-count").textContent = tenants.known > limits.length ? `${limits.length} of ${whole.format(tenants.known)}` : "";
+  $("limits").replaceChildren(...limits.map((l) => {
+    const ratio = l.amount > 0 ? l.remaining / l.amount : 0;
+    const tone = ratio <= 0.02 ? "bad" : ratio < 0.2 ? "warn" : "";
+    const amount = l.kind === "usd" ? usd : (x) => whole.format(Math.floor(x));
+    const key = l.scope === "key" ? el("div", "quiet small", "key ", el("code", "", `${l.of.slice(0, 8)}…`)) : null;
+    return el("tr", "", td("", "strong", l.tenant), td("Limit", "", l.said, key),
+      td("Left", "", el("div", "bar", percentWide(el("i", tone), ratio)), `${amount(l.remaining)}, ${percent(ratio)}`, l.is_share ? badge("own share, store away", "warn") : null),
+      td("Whole again in", "n", ratio >= 1 ? "–" : span(l.whole_s)), td("At hand here", "n", amount(l.at_hand)), td("Used here", "n", amount(l.used)),
+      td("Refused here", `n ${l.refused ? "is-bad" : ""}`, whole.format(l.refused)));
+  }));
+}
+
 function drawReasons(state) {
   const traffic = (state.board || {}).traffic || {};
   const sheds = traffic.sheds || {};
@@ -435,7 +452,7 @@ function emptyRow(columns, text) {
 
 function draw(state) {
   last = state;
-  const parts = [drawHead, drawAlerts, drawBudgets, drawAlphas, drawTraffic, drawBackends, drawReasons, drawInside, drawDecisions];
+  const parts = [drawHead, drawAlerts, drawBudgets, drawAlphas, drawTraffic, drawBackends, drawLimits, drawReasons, drawInside, drawDecisions];
   for (const part of parts) part(state);
   $("main").setAttribute("aria-busy", "false");
 }

@@ -302,3 +302,12 @@ def test_clients_are_told_the_tightest_limit_of_each_kind() -> None:
         (LimitKind.REQUESTS, 6, 4, pytest.approx(20.0)),
         (LimitKind.USD, 10**9, 5 * 10**8, DAY_S / 2),
     ]
+
+
+def test_what_is_only_not_at_hand_is_no_refusal_by_the_limit() -> None:
+    """Another model's units that nobody has fetched yet: the request goes elsewhere, but the limit was not used up."""
+    state = LimitState()
+    state.share_with_others()
+    draw = state.draw(limits_of(Tenant("acme", (), "standard", Limits(rpm=60)), None, "strong"), 0, 0.0, 0.0)
+    assert isinstance(state.take(draw, 0.0, NOON, was_asked=True), Shed)
+    assert [lease.refused for lease in state.leases] == [0] and state.refused[LimitKind.REQUESTS] == 0

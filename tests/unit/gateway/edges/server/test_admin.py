@@ -39,6 +39,7 @@ class Sources:
         return {
             "wall_s": 1000.0 + self.asked,
             "board": {"alpha_ref": {"auto": 0.4}, "mode": "green"},
+            "local": {"tenants": {"known": 40, "limits": [{"amount": 60, "remaining": 60 - i, "refused": 0} for i in range(40)]}},
             "worker": {"decisions": [{"request_id": f"r{i}"} for i in range(50)]},
         }
 
@@ -177,6 +178,11 @@ async def test_the_state_is_shortened_for_the_page_and_all_decisions_are_apart(c
     assert [d["request_id"] for d in decisions["decisions"]] == [f"r{i}" for i in range(40)]
     assert (await client.get("/admin/decisions?n=-3", headers=BEARER)).status == 200
     assert (await client.get("/admin/decisions?n=x", headers=BEARER)).status == 400
+
+
+async def test_of_the_limits_the_tightest_are_shown(client: Client) -> None:
+    tenants = (await (await client.get("/admin/state", headers=BEARER)).json())["local"]["tenants"]
+    assert [limit["remaining"] for limit in tenants["limits"]] == list(range(21, 46)) and tenants["known"] == 40
 
 
 async def events(answer: aiohttp.ClientResponse, n: int) -> list[tuple[str, Any]]:

@@ -207,3 +207,40 @@ def test_tiers_levels_and_predictions_are_gauges_of_their_own() -> None:
     assert got['sluice_budget_alert{slo="spend",kind="cost",severity="page"}'] == 0
     assert got['sluice_forecast_level{slo="spend",kind="cost"}'] == 1.5
     assert got[f"sluice_budget_predicted_ratio{{{who}}}"] == 0.2 and got["sluice_tenant_fairness"] == 0.8
+
+
+def limit(tenant: str, scope: str = "tenant", kind: str = "requests", of: str | None = None, **more: float) -> dict[str, Any]:
+    return {"tenant": tenant, "scope": scope, "kind": kind, "of": of, "amount": 60.0, "remaining": 30.0, "at_hand": 4.0, "used": 26.0,
+            "refused": 3, **more}  # fmt: skip
+
+
+def of_limits(*limits: dict[str, Any], **refused: int) -> dict[str, float]:
+    return samples(Metrics().render({"local": {"tenants": {"known": len(limits), "refused": refused, "limits": list(limits)}}}))
+
+
+def test_limits_of_tenants_are_told_by_tenant_scope_and_kind() -> None:
+    got = of_limits(limit("acme"), limit("acme", "model", "usd", "strong", amount=5.0, remaining=0.5, refused=0), requests=3, usd=0)
+    who, strong = 'tenant="acme",scope="tenant",kind="requests"', 'tenant="acme",scope="model",kind="usd",model="strong"'
+    assert got[f"sluice_tenant_limit{{{who}}}"] == 60 and got[f"sluice_tenant_limit{{{strong}}}"] == 5
+    assert got[f"sluice_tenant_limit_remaining{{{who}}}"] == 30 and got[f"sluice_tenant_limit_remaining{{{strong}}}"] == 0.5
+    assert got[f"sluice_tenant_limit_at_hand{{{who}}}"] == 4
+    assert got[f"sluice_tenant_limit_used_total{{{who}}}"] == 26
+    assert got[f"sluice_tenant_limit_refusals_total{{{who}}}"] == 3 and got[f"sluice_tenant_limit_refusals_total{{{strong}}}"] == 0
+    assert not any('"other"' in name for name in got)
+
+
+def test_keys_are_no_labels_their_uses_are_summed_and_the_tightest_is_shown() -> None:
+    got = of_limits(
+        limit("acme", "key", of="aaaa", remaining=50.0), limit("acme", "key", of="bbbb", amount=600.0, remaining=60.0), requests=6
+    )
+    who = 'tenant="acme",scope="key",kind="requests"'
+    assert (got[f"sluice_tenant_limit{{{who}}}"], got[f"sluice_tenant_limit_remaining{{{who}}}"]) == (600, 60)
+    assert (got[f"sluice_tenant_limit_used_total{{{who}}}"], got[f"sluice_tenant_limit_refusals_total{{{who}}}"]) == (52, 6)
+    assert not any("aaaa" in name or "bbbb" in name for name in got)
+
+
+def test_refusals_of_limits_beyond_those_that_are_shown_are_counted_as_others() -> None:
+    got = of_limits(limit("acme"), requests=10, tokens=2)
+    assert got['sluice_tenant_limit_refusals_total{tenant="other",scope="other",kind="requests"}'] == 7
+    assert got['sluice_tenant_limit_refusals_total{tenant="other",scope="other",kind="tokens"}'] == 2
+    assert not any("tenant_limit" in name for name in of_limits())
