@@ -136,6 +136,8 @@ def test_where_a_budget_is_said_to_turn_the_choice_it_does_and_a_hundredth_befor
     before = round(at + (-0.01 if way == "more" else 0.01), 2)
     chosen = [t.choice.model for _, t in (supposition(real, budget=[f"spend={x}"]) for x in (at, before)) if t.choice is not None]
     assert chosen == [other, ticket.choice.model]
+    beside, decided = supposition(real, budget=[f"spend={before}"])
+    assert decided.choice is not None and turn in list(beside.turns(decided.choice))
 
 
 def test_a_budget_that_turns_nothing_is_told_so(ask: Callable[..., str]) -> None:
