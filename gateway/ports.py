@@ -4,6 +4,7 @@ A story (`pipeline`, `upkeep`) sees only these protocols, the core and the wire;
 knows no other edge. `tests/architecture` and the import contracts keep it so.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -68,6 +69,18 @@ class Chance(Protocol):
 
     def uniform(self) -> float:
         """Return a fresh draw in [0, 1): jitter."""
+        ...
+
+
+class Outbox(Protocol):
+    """Collects small writes of one turn of the event loop."""
+
+    def put(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Write at the end of this turn, unless the transport is closed by then."""
+        ...
+
+    def post(self) -> None:
+        """Write what waits now; for who closes a transport next."""
         ...
 
 

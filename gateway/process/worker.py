@@ -22,6 +22,7 @@ from gateway.core.routing.record import as_line
 from gateway.core.state import State
 from gateway.core.tenants.shown import shown
 from gateway.domain.prices import Overrides
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.scoring.scorer import Scoring
 from gateway.edges.server.admin import Admin
 from gateway.edges.server.app import DataPort
@@ -124,7 +125,8 @@ class Worker:
     async def _open_ports(self, config: Config) -> str:
         self._log = FileDecisionLog(config.decision_log, as_line)
         self._metrics = Metrics(sorted({s.options.at_most for s in config.slos if s.kind == "ttft" and not s.options.bins}))
-        self._upstream = AiohttpUpstream(config.upstream, self._clock)
+        outbox = TurnOutbox()
+        self._upstream = AiohttpUpstream(config.upstream, self._clock, outbox)
         self._probe, self._scrape = Probe(self._upstream), Scrape(self._upstream)
         self._leases = LeaseDesk(self._clock, self._store, self._state.limits)
         self._pipeline = Pipeline(self._clock, self._upstream, self._recorder, self._log, self._metrics, self._leases)
@@ -136,7 +138,7 @@ class Worker:
         await self._first_prices()
         await self._share_secret()
         story: Any = self._pipeline
-        self._data = DataPort(config.server, self._clock, self._chance, story, lambda: self._runtime)
+        self._data = DataPort(config.server, self._clock, self._chance, story, lambda: self._runtime, outbox)
         self._data.store_is_away = lambda: self._store.health.is_away
         host, port = address(config.server.listen)
         admin_host, admin_port = address(config.admin.listen)

@@ -25,7 +25,7 @@ from gateway.edges.server.options import ServerOptions
 from gateway.edges.server.reply import Reply
 from gateway.edges.server.stream import HttpStream, Sent
 from gateway.edges.server.usual import Head, Usual
-from gateway.ports import Chance, ClientGone, Clock, Store
+from gateway.ports import Chance, ClientGone, Clock, Outbox, Store
 from gateway.wire.refusal import refusal
 from gateway.wire.request import Decoded, decode
 
@@ -47,15 +47,19 @@ Handler = Callable[[BaseRequest, HttpStream, str], Awaitable[None]]
 class DataPort:
     """Everything that clients reach."""
 
-    def __init__(self, options: ServerOptions, clock: Clock, chance: Chance, story: Story, current: Callable[[], Running | None]) -> None:
+    def __init__(
+        self, options: ServerOptions, clock: Clock, chance: Chance, story: Story, current: Callable[[], Running | None], outbox: Outbox
+    ) -> None:
         """Build the port; `start` opens it.
 
         Args:
             options: limits; assign `options` anew to change them (idle connections keep their idle time).
             story: answers requests.
             current: returns the runtime in force, None before the first.
+            outbox: takes what is sent to clients in small pieces.
         """
         self.options, self._clock, self._chance, self._story, self._current = options, clock, chance, story, current
+        self._outbox = outbox
         self.feedback = Feedback(self._asked)
         self.is_draining = False
         self.store_is_away: Callable[[], bool] = lambda: False
@@ -200,7 +204,7 @@ class DataPort:
 
     def answer_usual(self, connection: Connection, call: Usual, body: bytes) -> Reply:
         """Begin to answer a call that did not need aiohttp; those of one turn of the loop begin together."""
-        reply = Reply(connection, self._clock, self.options.write_timeout, not self.is_draining)
+        reply = Reply(connection, self._outbox, self._clock, self.options.write_timeout, not self.is_draining)
         if not self._arrived:
             self._loop.call_soon(self._begin)
         self._arrived.append((reply, call.head, body))

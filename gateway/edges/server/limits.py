@@ -119,6 +119,11 @@ class Connection(web.RequestHandler):
         else:
             self._close = True
 
+    @property
+    def is_staying(self) -> bool:
+        """False when the connection ends with the answer under way."""
+        return not (self._close or self._force_close)
+
     def usual_ended(self, is_kept: bool) -> None:
         """End a usual call: go on with what came meanwhile, or close."""
         self.usual = None

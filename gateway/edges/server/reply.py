@@ -10,8 +10,10 @@ from aiohttp.helpers import rfc822_formatted_time
 
 from gateway.edges.server.limits import Connection
 from gateway.edges.server.stream import drained
-from gateway.ports import ClientGone, Clock, Headers
+from gateway.ports import ClientGone, Clock, Headers, Outbox
 
+TOGETHER_BYTES_MAX = 16 * 1024
+"""A longer answer is written at once: it may have to wait for its reader."""
 LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -19,20 +21,12 @@ class Reply:
     """One answer on one connection; `ports.ClientStream`."""
 
     __slots__ = (
-        "_clock",
-        "_connection",
-        "_head",
-        "_is_chunked",
-        "_task",
-        "_write_timeout_s",
-        "is_left",
-        "is_whole",
-        "keep_alive",
-        "status",
-    )
+        "_clock", "_connection", "_head", "_is_chunked", "_outbox", "_task", "_waits", "_write_timeout_s",
+        "is_left", "is_whole", "keep_alive", "status",
+    )  # fmt: skip
 
-    def __init__(self, connection: Connection, clock: Clock, write_timeout_s: float, keep_alive: bool) -> None:
-        self._connection, self._clock, self._write_timeout_s = connection, clock, write_timeout_s
+    def __init__(self, connection: Connection, outbox: Outbox, clock: Clock, write_timeout_s: float, keep_alive: bool) -> None:
+        self._connection, self._outbox, self._clock, self._write_timeout_s = connection, outbox, clock, write_timeout_s
         self.keep_alive = keep_alive
         self._task: asyncio.Task[None] | None = None
         self.is_left = False
@@ -44,6 +38,8 @@ class Reply:
         self._head = b""
         """Waits for the first bytes of the body."""
         self._is_chunked = False
+        self._waits = False
+        """Whether some of the answer was given to the outbox; then all the rest is."""
 
     @property
     def is_gone(self) -> bool:
@@ -68,7 +64,10 @@ class Reply:
     def end(self) -> None:
         """Give the connection back for the next call, or close it where this answer has no end."""
         self._task = None
-        self._connection.usual_ended(self.keep_alive and self.is_whole)
+        is_kept = self.keep_alive and self.is_whole
+        if self._waits and not (is_kept and self._connection.is_staying):
+            self._outbox.post()
+        self._connection.usual_ended(is_kept)
 
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
         """Prepare the head; it goes out with the first bytes of the body."""
@@ -104,6 +103,10 @@ class Reply:
         elif self._head:
             data = self._head + data
         self._head = b""
+        if self._waits or (len(data) <= TOGETHER_BYTES_MAX and not self._is_chunked and not connection.writing_paused):
+            self._waits = True
+            self._outbox.put(transport, data)
+            return
         transport.write(data)
         if connection.writing_paused:
             await drained(connection, self._clock, self._write_timeout_s, self)

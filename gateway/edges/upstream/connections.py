@@ -15,6 +15,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from gateway.edges.upstream.framing import Answer, Malformed
+from gateway.ports import Outbox
 
 UNREAD_BYTES_MAX = 128 * 1024
 IDLE_CONNECTION_S = 60.0
@@ -92,7 +93,7 @@ class Connection(asyncio.Protocol):
         answer = self.answer = Answer()
         if self._transport is None or self._transport.is_closing():
             raise self.trouble or Broken("closed before it was used")
-        self._transport.write(request)
+        self._origin.outbox.put(self._transport, request)
         while not answer.status:
             if self.trouble is not None:
                 raise self.trouble
@@ -178,12 +179,12 @@ class Connection(asyncio.Protocol):
 class Origin:
     """One scheme, host and port: its connections, and who waits for one."""
 
-    __slots__ = ("_all", "_connect", "_idle", "_loop", "_max", "_opening", "_queue")
+    __slots__ = ("_all", "_connect", "_idle", "_loop", "_max", "_opening", "_queue", "outbox")
 
-    def __init__(self, url: str, connections_max: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, connections_max: int, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         parts = urlsplit(url)
         is_secure = parts.scheme == "https"
-        self._loop, self._max = loop, connections_max
+        self._loop, self._max, self.outbox = loop, connections_max, outbox
         self._connect: dict[str, Any] = {"host": parts.hostname, "port": parts.port or (443 if is_secure else 80)}
         if is_secure:
             self._connect["ssl"] = context = ssl.create_default_context()

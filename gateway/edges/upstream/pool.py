@@ -25,7 +25,7 @@ from gateway.edges.upstream.exchange import Target
 from gateway.edges.upstream.framing import Malformed
 from gateway.edges.upstream.options import UpstreamOptions
 from gateway.edges.upstream.retry_after import retry_after_s
-from gateway.ports import Call, Clock, Headers, UpstreamFailure
+from gateway.ports import Call, Clock, Headers, Outbox, UpstreamFailure
 
 ERROR_BODY_MAX = 64 * 1024
 """Bytes kept of a failed attempt's body: enough for every error object."""
@@ -36,10 +36,10 @@ FAILED = {401: Reason.UPSTREAM_AUTH, 402: Reason.UPSTREAM_AUTH, 403: Reason.UPST
 class AiohttpUpstream:
     """Connections of one process to all backends; `ports.Upstream`."""
 
-    def __init__(self, options: UpstreamOptions, clock: Clock) -> None:
+    def __init__(self, options: UpstreamOptions, clock: Clock, outbox: Outbox) -> None:
         self.options = options
         """Replaced by a config swap; the connection limit and connect timeout keep their first values."""
-        self._clock = clock
+        self._clock, self._outbox = clock, outbox
         self._targets: dict[str, Target] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
         self._loop = asyncio.get_running_loop()
@@ -163,7 +163,7 @@ class AiohttpUpstream:
             key = (parts.scheme, parts.netloc.rpartition("@")[2])
             origin = self._origins.get(key)
             if origin is None:
-                origin = self._origins[key] = Origin(backend.url, self._connections_max, self._loop)
+                origin = self._origins[key] = Origin(backend.url, self._connections_max, self._loop, self._outbox)
             target = self._targets[backend.id] = Target(backend, origin)
         return target
 

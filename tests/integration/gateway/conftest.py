@@ -15,6 +15,7 @@ from gateway.core.state import State
 from gateway.domain.event import Entry, Outcome
 from gateway.edges.chance import SystemChance
 from gateway.edges.clock import SystemClock
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.scoring.scorer import Scoring
 from gateway.edges.server.app import DataPort
 from gateway.edges.upstream.pool import AiohttpUpstream
@@ -182,9 +183,10 @@ class Gateway:
         self.clock, self.chance, self.state, self.books = SystemClock(), SystemChance(b"test"), State(), Books()
         self.config = load("gateway.yaml", {"KEY": "backend-secret"}, yaml.encode())
         self.runtime: Runtime | None = build(self.config, self.state, Scoring(), 1)
-        self.upstream = AiohttpUpstream(self.config.upstream, self.clock)
+        outbox = TurnOutbox()
+        self.upstream = AiohttpUpstream(self.config.upstream, self.clock, outbox)
         self.pipeline = Pipeline(self.clock, self.upstream, self.books, self.books, self.books)
-        self.port = DataPort(self.config.server, self.clock, self.chance, self.pipeline, lambda: self.runtime)
+        self.port = DataPort(self.config.server, self.clock, self.chance, self.pipeline, lambda: self.runtime, outbox)
         self.at = 0
 
     async def start(self) -> None:

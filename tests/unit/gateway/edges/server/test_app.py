@@ -12,6 +12,7 @@ from gateway.core.tenants.directory import Directory
 from gateway.domain.catalog import Catalog, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.edges.chance import SystemChance
 from gateway.edges.clock import SystemClock
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.server.app import DataPort
 from gateway.edges.server.options import ServerOptions
 
@@ -79,7 +80,7 @@ class Running:
 @pytest.fixture
 async def port():
     story = Story()
-    made = DataPort(ServerOptions(), SystemClock(), SystemChance(), story, lambda: made.running)  # type: ignore[arg-type, attr-defined]
+    made = DataPort(ServerOptions(), SystemClock(), SystemChance(), story, lambda: made.running, TurnOutbox())  # type: ignore[arg-type, attr-defined]
     made.running = Running()  # type: ignore[attr-defined]
     made.story = story  # type: ignore[attr-defined]
     made.at = await made.start("127.0.0.1", 0)  # type: ignore[attr-defined]
@@ -132,11 +133,11 @@ async def test_readiness_shows_the_generation_and_turns_red(port):
 
 
 async def test_two_ports_may_share_an_address_and_a_taken_one_is_an_error(port):
-    other = DataPort(ServerOptions(), SystemClock(), SystemChance(), Story(), lambda: None)  # type: ignore[arg-type]
+    other = DataPort(ServerOptions(), SystemClock(), SystemChance(), Story(), lambda: None, TurnOutbox())  # type: ignore[arg-type]
     with pytest.raises(OSError):
         await other.start("127.0.0.1", port.at)
     await other.drain(0.0)
-    first = DataPort(ServerOptions(), SystemClock(), SystemChance(), Story(), lambda: None)  # type: ignore[arg-type]
+    first = DataPort(ServerOptions(), SystemClock(), SystemChance(), Story(), lambda: None, TurnOutbox())  # type: ignore[arg-type]
     at = await first.start("127.0.0.1", 0, reuse_port=True)
     await other.start("127.0.0.1", at, reuse_port=True)
     await first.drain(0.0)
@@ -182,7 +183,7 @@ class Clients:
 
     def __init__(self, story: Told, **options: Any) -> None:
         self.story = story
-        self.port = DataPort(ServerOptions(**options), SystemClock(), SystemChance(), story, Running)  # type: ignore[arg-type]
+        self.port = DataPort(ServerOptions(**options), SystemClock(), SystemChance(), story, Running, TurnOutbox())  # type: ignore[arg-type]
         self.wires: list[Wire] = []
         self.connections: list[Any] = []
 

@@ -1,14 +1,16 @@
 """A usual call's answer, over real sockets."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
 
 from gateway.edges.clock import SystemClock
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.server.limits import Server
 from gateway.edges.server.options import ServerOptions
-from gateway.edges.server.reply import Reply
+from gateway.edges.server.reply import TOGETHER_BYTES_MAX, Reply
 from gateway.ports import ClientGone
 
 CALL = b"POST /call HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
@@ -25,7 +27,7 @@ class Gate:
 
     def answer_usual(self, connection: Any, call: Any, body: bytes) -> Reply:
         assert body == b"body" and call.length == 4
-        reply = Reply(connection, SystemClock(), self._write_timeout_s, keep_alive=True)
+        reply = Reply(connection, TurnOutbox(), SystemClock(), self._write_timeout_s, keep_alive=True)
         self._tasks.append(asyncio.ensure_future(self._run(reply)))
         return reply
 
@@ -178,3 +180,38 @@ async def test_who_reads_nothing_is_let_go(serve):
     writer.write(CALL)
     await asyncio.wait_for(gone.wait(), 3)
     writer.close()
+
+
+async def test_a_whole_answer_before_a_close_is_not_lost(serve):
+    async def last(reply: Reply) -> None:
+        await reply.start(200, [("connection", "close")], 2)
+        await reply.write(b"o")
+        await reply.write(b"k")
+        await reply.finish()
+
+    answer = await ask(await serve(last), CALL)
+    assert answer.endswith(b"\r\n\r\nok") and b"Connection: close" in answer
+
+
+async def test_pieces_of_an_answer_keep_their_order_whatever_their_size(serve):
+    async def pieces(reply: Reply) -> None:
+        await reply.start(200, [], 3 + 2 * TOGETHER_BYTES_MAX)
+        for piece in (b"a", b"b" * 2 * TOGETHER_BYTES_MAX, b"c", b"d"):
+            await reply.write(piece)
+        await reply.finish()
+
+    body = (await ask(await serve(pieces), CALL, wait_s=0.3)).partition(b"\r\n\r\n")[2]
+    assert body == b"a" + b"b" * 2 * TOGETHER_BYTES_MAX + b"cd"
+
+
+async def test_calls_sent_in_one_go_are_answered_in_order(serve):
+    seen = count()
+
+    async def numbered(reply: Reply) -> None:
+        body = b"%d" % next(seen)
+        await reply.start(200, [], len(body))
+        await reply.write(body)
+        await reply.finish()
+
+    answer = await ask(await serve(numbered), CALL * 5)
+    assert [part.partition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 200 OK")[1:]] == [b"0", b"1", b"2", b"3", b"4"]

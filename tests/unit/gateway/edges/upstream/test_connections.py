@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.upstream.connections import UNREAD_BYTES_MAX, Broken, Origin
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -48,7 +49,7 @@ async def server():
 
 @pytest.fixture
 async def origin(server):
-    made = Origin(f"http://127.0.0.1:{server.port}/v1", 2, asyncio.get_running_loop())
+    made = Origin(f"http://127.0.0.1:{server.port}/v1", 2, asyncio.get_running_loop(), TurnOutbox())
     yield made
     made.close()
 
@@ -109,7 +110,7 @@ async def test_there_are_never_more_connections_than_there_may_be_and_who_waits_
 
 
 async def test_a_connection_that_cannot_be_made_is_not_counted():
-    origin = Origin("http://127.0.0.1:1/v1", 1, asyncio.get_running_loop())
+    origin = Origin("http://127.0.0.1:1/v1", 1, asyncio.get_running_loop(), TurnOutbox())
     for _ in range(3):
         with pytest.raises(OSError):
             await origin.connection(1.0)

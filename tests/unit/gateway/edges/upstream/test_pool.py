@@ -7,6 +7,7 @@ import pytest
 from gateway.domain.catalog import Backend, Secret
 from gateway.domain.errors import Reason
 from gateway.edges.clock import SystemClock
+from gateway.edges.outbox import TurnOutbox
 from gateway.edges.upstream.options import UpstreamOptions
 from gateway.edges.upstream.pool import ERROR_BODY_MAX, AiohttpUpstream
 from gateway.ports import Call, UpstreamFailure
@@ -14,7 +15,7 @@ from gateway.ports import Call, UpstreamFailure
 
 @pytest.fixture
 async def upstream():
-    made = AiohttpUpstream(UpstreamOptions(connect_timeout=0.3), SystemClock())
+    made = AiohttpUpstream(UpstreamOptions(connect_timeout=0.3), SystemClock(), TurnOutbox())
     yield made
     await made.close()
 
