@@ -4,6 +4,9 @@
                                   W_d    = max(300 s [quality by verdicts: 1800 s], 5/b requests)
     e_cost = clip((x - n rho)/(n rho), -1, 1)          e_d = clip((x - n A)/max(n A, 5), -1, 1)
 
+What was held back and is told at once counts as one window at most (`told`): four hours of it would outweigh for twenty minutes what
+happens under the prices of now, while the allowance already has the money that is gone.
+
 In counts, since log-burn and burn - 1 are biased at low traffic: an integrator on them settles at a burn of 11.6 instead of 1 with
 0.2 requests/s and an objective of 0.999 (exact Poisson); this one at 1.00. Source and measurements: `judge/README.md`.
 """
@@ -24,6 +27,11 @@ def window_s(j: Judgement, rate: float, is_predicted: bool = False) -> float:
     if kind == "cost" or is_predicted:
         return max(COST_S, min(COST_REQUESTS / rate, j.length_s / COST_PART))
     return max(VERDICTS_S if kind == "quality" else WINDOW_S, EVIDENCE / j.slo.bad_ratio / rate)
+
+
+def told(span_s: float, window_s: float) -> float:
+    """Return the part of what is told at once that counts, when it tells of `span_s` seconds: a window's worth at most."""
+    return min(1.0, window_s / span_s) if span_s > 0 else 1.0
 
 
 def error(x: float, n: float, j: Judgement) -> float:

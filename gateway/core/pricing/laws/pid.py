@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.pricing.law import Ruling, Tick
-from gateway.core.pricing.pace import COMPLETION_S, error, window_s
+from gateway.core.pricing.pace import COMPLETION_S, error, told, window_s
 from gateway.core.pricing.solver import LEAST_PRICE, Solver
 
 SLOWNESS = 20.0
@@ -85,8 +85,9 @@ class PidLaw:
         self.start(tick)
         m = self.memory
         for j in tick.judgements:
-            name, keep = j.slo.spec.name, exp(-tick.dt_s / window_s(j, tick.rate))
-            m.x[name], m.n[name] = m.x[name] * keep + j.fresh_bad, m.n[name] * keep + j.fresh_valid
+            name, w_s = j.slo.spec.name, window_s(j, tick.rate)
+            keep, part = exp(-tick.dt_s / w_s), told(tick.dt_s, w_s)
+            m.x[name], m.n[name] = m.x[name] * keep + part * j.fresh_bad, m.n[name] * keep + part * j.fresh_valid
         if tick.fresh_requests:
             if tick.wall_s - m.resolved_wall_s >= RESOLVE_S:
                 m.resolved_wall_s = tick.wall_s

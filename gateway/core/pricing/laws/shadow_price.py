@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement
 from gateway.core.pricing.law import Ruling, Tick
-from gateway.core.pricing.pace import COMPLETION_S, error, window_s
+from gateway.core.pricing.pace import COMPLETION_S, error, told, window_s
 from gateway.core.pricing.solver import LEAST_PRICE, Solver
 from gateway.core.pricing.spell import Spells
 from gateway.core.pricing.verdicts import factor
@@ -101,8 +101,9 @@ class ShadowPriceLaw:
         tick = replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
         self._begin(tick)  # SLOs that a config edit added or changed.
         for j in tick.judgements:
-            keep, name = exp(-tick.dt_s / self._window_s(j, tick.rate)), j.slo.spec.name
-            m.x[name], m.n[name] = m.x[name] * keep + j.fresh_bad, m.n[name] * keep + j.fresh_valid
+            name, w_s = j.slo.spec.name, self._window_s(j, tick.rate)
+            keep, part = exp(-tick.dt_s / w_s), told(m.silent_s + tick.dt_s, w_s)
+            m.x[name], m.n[name] = m.x[name] * keep + part * j.fresh_bad, m.n[name] * keep + part * j.fresh_valid
         if tick.fresh_requests:
             m.silent_s = 0.0
             self._follow(tick)

@@ -9,7 +9,7 @@ from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec
-from gateway.core.pricing.pace import error, window_s
+from gateway.core.pricing.pace import error, told, window_s
 
 DAY = Period("day")
 SPEND = Slo.of(SloSpec("spend", "cost", Cost.Options(100.0, 1e5), period=DAY))
@@ -44,3 +44,7 @@ def test_bad_events_are_measured_against_at_least_five() -> None:
     j = judged(FLEET, 0.01)
     assert error(1.0, 10.0, j) == pytest.approx(0.9 / 5) and error(20.0, 1000.0, j) == pytest.approx(1.0)
     assert error(0.0, 1e-9, j) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_was_held_back_counts_as_one_window_at_most() -> None:
+    assert [told(span_s, 300.0) for span_s in (0.0, 5.0, 300.0, 600.0, 14_400.0)] == [1.0, 1.0, 1.0, 0.5, pytest.approx(1 / 48)]
