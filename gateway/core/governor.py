@@ -5,7 +5,7 @@ request rate, the billed/expected factors) is published with the prices, so that
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.core.budget.alerts import Alerts
@@ -14,6 +14,7 @@ from gateway.core.budget.forecast import RATE_MEMORY_S
 from gateway.core.budget.ledger import Account, Judgement, Ledger
 from gateway.core.budget.opening import Opening
 from gateway.core.budget.slo import Slo
+from gateway.core.estimate.bills import Bills
 from gateway.core.pricing.board import as_prices, board_of
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.law import Law, Ruling, Tick
@@ -21,13 +22,6 @@ from gateway.core.pricing.mode import mode_of
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain, alpha_ref
 from gateway.domain.prices import Overrides, Price, Prices
-
-FACTOR_KEEP, RECENT_KEEP = 0.99, 0.95
-"""Weight kept per settled request when a model's billed/expected factor is averaged (source: judge/README.md), and in the
-average of about 20 that says when a price has changed: single bills scatter by 0.7, these averages by 0.05 and 0.11.
-"""
-FACTOR_JUMP = 1.6
-"""A recent average so many times above or below takes the place of the slow one: a changed price is believed after 15 bills, not 100."""
 
 
 @dataclass(slots=True)
@@ -37,9 +31,8 @@ class Memory:
     rate: float | None = None
     age_s: float = 0.0
     """How long the rate has been averaged; a forecast counts as the full averaging time."""
-    factors: dict[str, float] | None = None
-    recent: dict[str, float] | None = None
-    """Billed over expected dollars per model, of the last bills."""
+    bills: dict[str, Bills] = field(default_factory=dict)
+    """What models charge over what was expected."""
     last_wall_s: float | None = None
     version: int = 0
 
@@ -95,7 +88,8 @@ class Governor:
         if not memory:
             return
         known = memory["governor"]
-        self._memory = Memory(**{name: known[name] for name in Memory.__dataclass_fields__ if name in known})
+        self._memory = Memory(**{name: known[name] for name in Memory.__dataclass_fields__ if name in known and name != "bills"})
+        self._memory.bills = {name: Bills.of_json(told) for name, told in known.get("bills", {}).items()}
         if memory.get("law") == self._law.kind:
             self._law.recall(memory["law_memory"])
         ours = {slo.id for slo in self._slos}
@@ -134,7 +128,7 @@ class Governor:
         settled = max(fresh.get("n", 0), 0)  # Below 0 when a store lost what it had told.
         self._learn(fresh, settled, 0.0 if is_first else dt_s)  # What came while nobody governed is no rate.
         m.last_wall_s = wall_s
-        rate, factors = m.rate or 0.0, m.factors or {}
+        rate, factors = m.rate or 0.0, self._factors()
         cheapest_usd = _mean(cards, lambda c: c.cheapest_usd())
         judgements = self._ledger.judge(wall_s, rate, cheapest_usd)
         tick = Tick(dt_s, wall_s, judgements, settled, rate, tuple(cards.values()), factors, health, self._delay_s)
@@ -180,7 +174,7 @@ class Governor:
             steps: how often the law may move, each time by `dt_s` seconds.
         """
         cards = self._cards()
-        self._memory, self._ledger = Memory(rate, RATE_MEMORY_S, {}, {}, version=1), Ledger(self._slos, dict(accounts))
+        self._memory, self._ledger = Memory(rate, RATE_MEMORY_S, version=1), Ledger(self._slos, dict(accounts))
         held = self._ledger.judge(wall_s, rate, _mean(cards, lambda c: c.cheapest_usd()))
         tick = Tick(0.0, wall_s, held, 0.0, rate, tuple(cards.values()), {}, health, self._delay_s)
         self._law.start(tick)
@@ -197,10 +191,6 @@ class Governor:
     def _learn(self, fresh: Mapping[str, int], settled: int, dt_s: float) -> None:
         """Average the request rate, and what models bill against what was expected."""
         m = self._memory
-        if m.factors is None:
-            m.factors = {}
-        if m.recent is None:
-            m.recent = {}
         if m.rate is None:
             believed = self.believed_rate()
             m.rate, m.age_s = believed or 0.0, RATE_MEMORY_S if believed else 0.0
@@ -209,13 +199,13 @@ class Governor:
         m.age_s = min(m.age_s + dt_s, RATE_MEMORY_S)
         m.rate += (settled / dt_s - m.rate) * min(1.0, dt_s / m.age_s)
         for name in self._models:
-            hits, expected = fresh.get(f"m.{name}.n", 0), fresh.get(f"m.{name}.exp", 0)
-            if hits and expected > 0:
-                ratio, known = fresh.get(f"m.{name}.usd", 0) / expected, m.factors.get(name, 1.0)
-                recent = ratio + RECENT_KEEP**hits * (m.recent.get(name, known) - ratio)
-                slow = ratio + FACTOR_KEEP**hits * (known - ratio)
-                m.recent[name] = recent
-                m.factors[name] = slow if 1 / FACTOR_JUMP < recent / max(slow, 1e-9) < FACTOR_JUMP else recent
+            bills, usd, expected = (fresh.get(f"m.{name}.{what}", 0) for what in ("n", "usd", "exp"))
+            if bills > 0 and expected > 0 and usd >= 0:  # Below 0 as above.
+                m.bills.setdefault(name, Bills()).take(bills, usd, expected)
+
+    def _factors(self) -> dict[str, float]:
+        """Return what models charge over what was expected, by name; those that nothing is known of are missing."""
+        return {name: bills.factor for name, bills in self._memory.bills.items()}
 
     def believed_rate(self) -> float | None:
         """Return the operator's forecast as a rate; None without one."""
@@ -228,7 +218,6 @@ class Governor:
 
     def _say(self, ruling: Ruling, judgements: Sequence[Judgement], cards: Mapping[str, Card], fencing_token: int, wall_s: float) -> Prices:
         m, published = self._memory, self._priced
-        factors = dict(m.factors or {})
         prices = Prices(
             version=m.version,
             fencing_token=fencing_token,
@@ -238,7 +227,7 @@ class Governor:
             prices=published,
             mean_value=_mean(cards, lambda c: c.mean_value),
             fixed_threshold=ruling.fixed_threshold,
-            factors=factors,
+            factors=self._factors(),
             mode=mode_of(published, judgements),
             infeasible=ruling.infeasible,
             exhausted=tuple(j.slo.spec.name for j in judgements if j.is_exhausted),
@@ -257,8 +246,7 @@ class Governor:
         governor = {
             "rate": m.rate,
             "age_s": m.age_s,
-            "factors": m.factors,
-            "recent": m.recent,
+            "bills": {name: bills.as_json() for name, bills in m.bills.items()},
             "last_wall_s": m.last_wall_s,
             "version": m.version,
         }
