@@ -130,7 +130,7 @@ class Governor:
         m.last_wall_s = wall_s
         rate, factors = m.rate or 0.0, self._factors()
         cheapest_usd = _mean(cards, lambda c: c.cheapest_usd())
-        judgements = self._ledger.judge(wall_s, rate, cheapest_usd)
+        judgements = self._ledger.judge(wall_s, rate, cheapest_usd, self._delay_s)
         tick = Tick(dt_s, wall_s, judgements, settled, rate, tuple(cards.values()), factors, health, self._delay_s)
         if self._ruling is None:
             self._law.start(tick)

@@ -71,19 +71,19 @@ def reversals(alpha: list[float], band: float = 0.02) -> int:
     return count
 
 
-@pytest.mark.parametrize(("delay_s", "most"), [(10.0, 1.005), (190.0, 1.01)])
+@pytest.mark.parametrize("delay_s", [10.0, 190.0])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_threshold_does_not_hunt_also_with_twice_the_dead_time(seed: int, delay_s: float, most: float) -> None:
+def test_the_threshold_does_not_hunt_also_with_twice_the_dead_time(seed: int, delay_s: float) -> None:
     """Dead time is about 20 s and half a window of 300 s; 180 s more double it.
 
-    What nobody has told yet when the period ends is 0.7 % of these eight hours then, so spending may be that much higher.
+    What nobody has told yet when the period ends is 0.7 % of these eight hours then; the ledger keeps its dollars back.
     """
     world = day(seed, 8, delay_s)
     run = replay(world, "shadow_price")
     alpha = alphas(run)
     assert sum(abs(b - a) for a, b in pairwise(alpha)) / 8 <= 0.5
     assert reversals(alpha[::12]) / 8 <= 3
-    assert 0.99 <= spend(world, run) <= most
+    assert 0.99 <= spend(world, run) <= 1.005
 
 
 def test_a_price_six_times_as_high_for_three_hours_leaves_no_wind_up() -> None:

@@ -3,11 +3,14 @@
 Theory. Each SLO has an account of bad and valid events (cost: dollars and settled requests) since its period began, or
 over its rolling window. The *allowance* is what is left, divided by what is still to come:
 
-    cost     rho = clip((B - spent) / left, max(0.2 B/N, mean cheapest cost), 5 B/N)      dollars per request
+    cost     rho = clip((B - spent) / (left + untold), max(0.2 B/N, mean cheapest cost), 5 B/N)      dollars per request
     ratio    A_d = clip((b (valid + to_come) - bad) / to_come, 0.2 b, 5 b)                bad events per event
 
 so that a quiet morning is not wasted and a bad one is made up for, within a factor of five. A rolling window looks
-`HORIZON` of its length ahead and counts what ages out by then. Source: `judge/README.md`; the clips are that page's.
+`HORIZON` of its length ahead and counts what ages out by then. Source: `judge/README.md`; the clips are that page's. *Untold* requests
+of a period are decided and not yet counted: those known to be in flight, and those of the telemetry's delay. They will spend what
+the others may, or a period would end with their dollars above its budget. One that is lost with its process stays among them:
+a hundred of a million are a hundredth of a percent.
 How many requests are to come: the operator's forecast; else the learned hours of the week (`rhythm.py`); else the recent rate.
 Accounts are summed from the slots when a period begins or this process takes over, and follow increments in between; what a
 period counted before its first whole slot is remembered (`opening.py`).
@@ -171,14 +174,15 @@ class Ledger:
                     account.scored += fresh.get(scored, 0)
                     account.predicted += fresh.get(lost, 0) / MILLI
 
-    def judge(self, wall_s: float, rate: float, cheapest_usd: float) -> list[Judgement]:
+    def judge(self, wall_s: float, rate: float, cheapest_usd: float, delay_s: float = 0.0) -> list[Judgement]:
         """Judge every SLO.
 
         Args:
             rate: recent requests per second over the whole fleet.
             cheapest_usd: mean dollars of a request answered by the cheapest model.
+            delay_s: how old counts are when they are read here.
         """
-        return [self._judge(slo, self.accounts[slo.id], wall_s, rate, cheapest_usd) for slo in self.slos]
+        return [self._judge(slo, self.accounts[slo.id], wall_s, rate, cheapest_usd, delay_s) for slo in self.slos]
 
     def _learn(self, name: str, counts: Counts, wall_s: float) -> None:
         """Learn the hours of the week anew each hour, and their level each minute."""
@@ -228,25 +232,28 @@ class Ledger:
                 account.ageing_scored = counts.total(scored, starts_s, ages_out)
                 account.ageing_predicted = counts.total(lost, starts_s, ages_out) / MILLI
 
-    def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float) -> Judgement:
+    def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float, delay_s: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
         ahead_s = length_s * HORIZON if slo.spec.period is None else max(account.ends_s - wall_s, HORIZON_S)
         rate, level = self._ahead(slo, account, wall_s, ahead_s, rate)
+        untold = 0.0
         if slo.spec.period is None:
             left = max(rate * length_s * HORIZON, 1.0)
             total, elapsed = max(rate * length_s, 1.0), 1.0
         else:
-            options = slo.spec.options
+            options, unseen = slo.spec.options, rate * min(delay_s, max(elapsed_s, 0.0))
+            untold = max(account.arrived - account.settled, 0.0) + unseen
             forecast = Forecast(length_s, getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
-            left = forecast.left(elapsed_s, account.arrived, rate)
-            total, elapsed = forecast.total(elapsed_s, account.arrived, rate), min(max(elapsed_s / length_s, 0.0), 1.0)
+            came = account.arrived + unseen
+            left = forecast.left(elapsed_s, came, rate)
+            total, elapsed = forecast.total(elapsed_s, came, rate), min(max(elapsed_s / length_s, 0.0), 1.0)
         fresh_bad = self._fresh.get(slo.bad_field, 0) / slo.bad_scale
         fresh_valid = self._fresh.get(slo.valid_field, 0) / slo.valid_scale
         bad, valid = account.bad - account.ageing_bad, account.valid - account.ageing_valid
         if slo.spec.kind == "cost":
             budget = float(slo.spec.options.usd)
-            fair, to_come, events = budget / max(total, 1e-9), left, total
-            affordable = (budget - bad) / left
+            fair, to_come, events = budget / max(total, 1e-9), left + untold, total
+            affordable = (budget - bad) / to_come
             allowance = _clip(affordable, max(FLOOR * fair, cheapest_usd), max(CEILING * fair, cheapest_usd))
             remaining, is_short = 1 - account.bad / budget, affordable < cheapest_usd
         else:

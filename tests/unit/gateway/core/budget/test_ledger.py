@@ -39,8 +39,8 @@ class Books:
         self.counts.add(fresh.items(), wall_s)
         self.ledger.take(fresh, self.counts, wall_s, is_first=is_first)
 
-    def judge(self, wall_s: float, rate: float = 0.1, cheapest_usd: float = 0.0) -> Judgement:
-        return self.ledger.judge(wall_s, rate, cheapest_usd)[0]
+    def judge(self, wall_s: float, rate: float = 0.1, cheapest_usd: float = 0.0, delay_s: float = 0.0) -> Judgement:
+        return self.ledger.judge(wall_s, rate, cheapest_usd, delay_s)[0]
 
     def events(self, wall_s: float, valid: int, bad: int = 0, is_first: bool = False) -> None:
         slo = self.slos[0]
@@ -84,6 +84,34 @@ def test_a_quiet_morning_is_not_wasted() -> None:
     books.take(T, {}, is_first=True)
     books.take(T + DAY_S / 2, dollars(20.0, 5_000))
     assert books.judge(T + DAY_S / 2).allowance == pytest.approx(80 / 5_000)
+
+
+def test_requests_that_are_in_flight_will_spend_what_the_others_may() -> None:
+    books = Books(spend())
+    books.take(T, {}, is_first=True)
+    books.take(T + DAY_S / 2, dollars(40.0, 4_000) | {"req": 5_000})
+    j = books.judge(T + DAY_S / 2)
+    assert j.left == pytest.approx(5_000) and j.allowance == pytest.approx(60 / (5_000 + 1_000))
+    assert j.projected == pytest.approx((40 + 40 / 4_000 * 6_000) / 100)
+
+
+def test_requests_that_nobody_has_told_yet_will_spend_what_the_others_may() -> None:
+    """At 0.1 a second, 5,000 s of delay hide 500 requests: they count as arrived, and their dollars are kept for them."""
+    books = Books(spend())
+    books.take(T, {}, is_first=True)
+    books.take(T + DAY_S / 2, dollars(45.0, 4_500))
+    j = books.judge(T + DAY_S / 2, delay_s=5_000.0)
+    assert j.left == pytest.approx(5_000, rel=1e-6) and j.allowance == pytest.approx(55 / 5_500)
+    assert books.judge(T + DAY_S / 2).allowance > j.allowance
+
+
+def test_a_period_that_has_just_begun_hides_no_more_than_it_had() -> None:
+    books = Books(spend())
+    books.take(T, {}, is_first=True)
+    assert books.judge(T, delay_s=600.0).allowance == pytest.approx(0.01)
+    books.take(T + 10, dollars(1.0, 9) | {"req": 4})  # Five of them came before the period began.
+    assert books.judge(T + 10, delay_s=600.0).to_come == pytest.approx(books.judge(T + 10, delay_s=10.0).to_come)
+    assert books.judge(T + 10).to_come == pytest.approx(books.judge(T + 10).left)
 
 
 def test_a_budget_spent_early_still_allows_a_fifth_of_the_even_share() -> None:
