@@ -209,15 +209,11 @@ class Dispatcher:
         if not models:
             return self._too_long(facts)
         ticket = Ticket(facts, self._book.opening(facts.route))
-        ticket.outlooks = outlooks = tuple([look(m, facts.prompt_tokens, now_s, state.placement) for m in models])
-        ticket.usable = usable = tuple([o.room != "down" for o in outlooks])
-        if True not in usable:
+        self._foresee(ticket, models, qualities, now_s)
+        if True not in ticket.usable:
             wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
             return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
-        ticket.expectations, ticket.listed_usd = self._expect(facts, models, outlooks, qualities)
-        ticket.is_scored = qualities is not None
         es = ticket.expectations
-        ticket.trial = tuple([o.is_trial for o in outlooks])
         ticket.terms, ticket.mode = self.terms(facts.route), self.mode
         pins = state.overrides.pins
         if pins:
@@ -371,35 +367,40 @@ class Dispatcher:
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
-    def _expect(
-        self, facts: RequestFacts, models: Sequence[Model], outlooks: Sequence[Outlook], qualities: tuple[float, ...] | None
-    ) -> tuple[tuple[Expectation, ...], tuple[float, ...]]:
-        """Say what each fitting candidate would probably do, and cost at list prices."""
-        state, factors, out, listed = self.state, self._prices.factors, [], []
+    def _foresee(self, ticket: Ticket, models: Sequence[Model], qualities: tuple[float, ...] | None, now_s: float) -> None:
+        """Note where each fitting candidate would answer, what it would probably do, and what it would cost at list prices."""
+        state, factors, facts = self.state, self._prices.factors, ticket.facts
+        placement, lengths, prompt_tokens, candidates = state.placement, state.lengths, facts.prompt_tokens, facts.candidates
         promise = self.promise(facts.route)
         is_binned, loyal = promise.is_binned, None
-        late_s = promise.first_token_s(facts.prompt_tokens) if is_binned else promise.only_first_token_s
+        late_s = promise.first_token_s(prompt_tokens) if is_binned else promise.only_first_token_s
         if promise.keeps_conversations and facts.named is None:
             kept = state.conversations.look(facts.draws[0], facts.turns)
             loyal = kept.model if kept is not None and kept.switches >= SWITCHES_MAX else None
-        is_whole = len(models) == len(facts.candidates)
+        is_whole = len(models) == len(candidates)
+        outlooks, usable, trial, out, listed = [], [], [], [], []
         for i, m in enumerate(models):
-            at = i if is_whole else facts.candidates.index(m)
-            quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
-            health = state.placement.health(m.name)
+            at, name = i if is_whole else candidates.index(m), m.name
+            outlook = look(m, prompt_tokens, now_s, placement)
+            outlooks.append(outlook)
+            usable.append(outlook.room != "down")
+            trial.append(outlook.is_trial)
+            health = placement.standing(m).health
             late = health.late
             if late_s is not None:
                 if is_binned:
-                    late = state.misses.expect(m.name, late_s, late)
-                late = late_probability(outlooks[i], late, late_s)
-            completion = state.lengths.expect(facts.route, m.name, facts.tokens_max)
-            usd = m.tariff.usd(facts.prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
+                    late = state.misses.expect(name, late_s, late)
+                if outlook.is_bounded:
+                    late = late_probability(outlook, late, late_s)
+            completion = lengths.expect(facts.route, name, facts.tokens_max)
+            usd = m.tariff.usd(prompt_tokens, completion) if facts.expected_usd is None else facts.expected_usd[at]
             listed.append(usd)
-            stall = state.misses.expect(m.name, facts.route) if promise.paces else 0.0
-            breaks = 0.0 if loyal is None or m.name == loyal else 1.0
-            usd *= factors.get(m.name, 1.0)
-            out.append(Expectation(m.name, quality, health.success, late, usd, completion, stall, breaks))
-        return tuple(out), tuple(listed)
+            stall = state.misses.expect(name, facts.route) if promise.paces else 0.0
+            breaks = 0.0 if loyal is None or name == loyal else 1.0
+            quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
+            out.append(Expectation(name, quality, health.success, late, usd * factors.get(name, 1.0), completion, stall, breaks))
+        ticket.outlooks, ticket.usable, ticket.trial = tuple(outlooks), tuple(usable), tuple(trial)
+        ticket.expectations, ticket.listed_usd, ticket.is_scored = tuple(out), tuple(listed), qualities is not None
 
     def _question(self, ticket: Ticket) -> Question:
         facts = ticket.facts

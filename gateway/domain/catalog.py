@@ -33,6 +33,8 @@ class Tariff:
 
     def usd(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0) -> float:
         """Return the dollars of one call; `cached_tokens` are part of `prompt_tokens`."""
+        if not cached_tokens:
+            return (prompt_tokens * self.input_usd_per_mtok + completion_tokens * self.output_usd_per_mtok) / MTOK
         cached_usd = self.input_usd_per_mtok if self.cached_input_usd_per_mtok is None else self.cached_input_usd_per_mtok
         fresh = prompt_tokens - cached_tokens
         return (fresh * self.input_usd_per_mtok + cached_tokens * cached_usd + completion_tokens * self.output_usd_per_mtok) / MTOK

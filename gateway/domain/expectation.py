@@ -3,8 +3,8 @@
 from gateway.domain.value import Value
 
 
-class Expectation(Value, frozen=True):
-    """One candidate's prospects; the inputs of its score."""
+class Expectation(Value, frozen=True, array_like=True):
+    """One candidate's prospects; the inputs of its score. In JSON a list, in this order."""
 
     model: str
     quality: float

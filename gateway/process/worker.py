@@ -18,7 +18,7 @@ from gateway.assemble import build, put_in_force
 from gateway.config.errors import ConfigErrors
 from gateway.config.load import Config, load
 from gateway.config.watch import Watcher
-from gateway.core.routing.record import as_line
+from gateway.core.routing.record import as_json, as_line
 from gateway.core.state import State
 from gateway.core.tenants.shown import shown
 from gateway.domain.prices import Overrides
@@ -123,7 +123,7 @@ class Worker:
             raise StartError(str(trouble)) from trouble
 
     async def _open_ports(self, config: Config) -> str:
-        self._log = FileDecisionLog(config.decision_log, as_line)
+        self._log = FileDecisionLog(config.decision_log, as_line, as_json)
         self._metrics = Metrics(sorted({s.options.at_most for s in config.slos if s.kind == "ttft" and not s.options.bins}))
         outbox = TurnOutbox()
         self._upstream = AiohttpUpstream(config.upstream, self._clock, outbox)

@@ -86,10 +86,21 @@ class Attempt:
         return True
 
 
+class Standing:
+    """What is known of one model of the configuration in force: its health, and each of its backends with its account."""
+
+    __slots__ = ("backends", "health", "model")
+
+    def __init__(self, model: Model, health: Health, backends: tuple[tuple[Backend, Account], ...]) -> None:
+        self.model, self.health, self.backends = model, health, backends
+
+
 class PlacementState:
     """Accounts by (backend id, model name), health by model name."""
 
     def __init__(self) -> None:
+        self._standings: dict[str, Standing] = {}
+        """Put together from the tables below, for as long as a model is asked for by the same object."""
         self._accounts: dict[tuple[str, str], Account] = {}
         self._backends: dict[str, tuple[Load, Ttft]] = {}
         self._healths: dict[str, Health] = {}
@@ -103,15 +114,26 @@ class PlacementState:
                 shared = self._backends[backend_id] = (Load(), Ttft())
                 bound(self._backends)
             account = self._accounts[backend_id, model] = Account(*shared)
-            bound(self._accounts)
+            if bound(self._accounts):
+                self._standings = {}
         return account
+
+    def standing(self, model: Model) -> Standing:
+        """Return health and accounts of a model: one look-up on the way of every request."""
+        known = self._standings.get(model.name)
+        if known is None or known.model is not model:
+            accounts = tuple([(b, self.account(b.id, model.name)) for b in model.backends])
+            known = self._standings[model.name] = Standing(model, self.health(model.name), accounts)
+            bound(self._standings)
+        return known
 
     def health(self, model: str) -> Health:
         """Return a model's health, a healthy one when it is not known."""
         health = self._healths.get(model)
         if health is None:
             health = self._healths[model] = Health()
-            bound(self._healths)
+            if bound(self._healths):
+                self._standings = {}
         return health
 
     def sent(self, model: Model, backend: Backend, prompt_tokens: int, now_s: float, is_streaming: bool = True) -> Attempt:
@@ -137,12 +159,15 @@ class PlacementState:
         """Forget what is not on offer any more; attempts in flight keep their own accounts."""
         keys = {(b.id, m.name) for m in models for b in m.backends}
         ids, names = {i for i, _ in keys}, {n for _, n in keys}
+        self._standings = {}
         self._accounts = {k: a for k, a in self._accounts.items() if k in keys}
         self._backends = {i: s for i, s in self._backends.items() if i in ids}
         self._healths = {n: h for n, h in self._healths.items() if n in names}
 
 
-def bound(table: dict[K, V]) -> None:
-    """Drop the oldest entry of a table that has outgrown `ACCOUNTS_MAX`."""
-    if len(table) > ACCOUNTS_MAX:
-        del table[next(iter(table))]
+def bound(table: dict[K, V]) -> bool:
+    """Drop the oldest entry of a table that has outgrown `ACCOUNTS_MAX`; return whether it had."""
+    if len(table) <= ACCOUNTS_MAX:
+        return False
+    del table[next(iter(table))]
+    return True

@@ -50,13 +50,13 @@ class Breaker:
         "_good",
         "_is_disproved",
         "_is_probed",
-        "_limited_until_s",
         "_opened_s",
         "_probes_failed",
         "_trial_s",
         "_unreachable",
         "_until_s",
         "_wait_s",
+        "limited_until_s",
         "state",
     )
 
@@ -65,14 +65,16 @@ class Breaker:
         """As of the last call; an open breaker whose wait has passed becomes half-open when it is next asked."""
         self._failures = self._unreachable = self._probes_failed = self._good = 0
         self._wait_s = WAIT_S_MIN
-        self._until_s = self._limited_until_s = 0.0
+        self._until_s = 0.0
+        self.limited_until_s = 0.0
+        """The backend asked to be left alone until then."""
         self._opened_s = float("-inf")
         self._trial_s: float | None = None
         self._is_probed = self._is_disproved = False
 
     def may_send(self, now_s: float, forced: bool = False) -> bool:
         """Whether a request may be sent now; a `forced` probe need not wait for the trial in flight."""
-        if now_s < self._limited_until_s:
+        if now_s < self.limited_until_s:
             return False
         if self.state is CLOSED:
             return True
@@ -120,7 +122,7 @@ class Breaker:
     def limited(self, until_s: float) -> None:
         """Send nothing until then: the backend said so, and is well."""
         self._trial_s = None
-        self._limited_until_s = max(self._limited_until_s, until_s)
+        self.limited_until_s = max(self.limited_until_s, until_s)
 
     def probed(self, ok: bool, now_s: float) -> None:
         """Take in the result of one health probe."""
@@ -140,7 +142,7 @@ class Breaker:
     def wait_s(self, now_s: float) -> float:
         """Seconds until a request may be tried again, as far as is known; 0 when one may be now."""
         open_s = self._until_s - now_s if self.state is OPEN else 0.0
-        return max(open_s, self._limited_until_s - now_s, 0.0)
+        return max(open_s, self.limited_until_s - now_s, 0.0)
 
     def _is_stale(self, sent_s: float | None) -> bool:
         return sent_s is not None and sent_s < self._opened_s

@@ -68,17 +68,16 @@ def look(
     best: Backend | None = None
     best_s = wait_s = inf
     has_room = is_idle = is_half_open = is_closed = False
-    for backend in model.backends:
-        account = state.account(backend.id, model.name)
-        breaker = account.breaker
-        may_send = breaker.may_send(now_s, forced)  # An open breaker whose wait has passed becomes half-open.
+    for backend, account in state.standing(model).backends:
+        breaker, load = account.breaker, account.load
         if breaker.state is CLOSED:
             is_closed = True
-        elif breaker.state is HALF_OPEN:
-            is_half_open = True
+            may_send = now_s >= breaker.limited_until_s  # As `may_send` says; a call here is a tenth of a decision.
+        else:
+            may_send = breaker.may_send(now_s, forced)  # An open breaker whose wait has passed becomes half-open.
+            is_half_open = is_half_open or breaker.state is HALF_OPEN
         if not may_send or backend.id in avoid:
             continue
-        load = account.load
         if backend.is_self_hosted:
             pending = load.pending_tokens(now_s)
             fits = not pending or pending + prompt_tokens <= backend.pending_tokens_max

@@ -5,8 +5,10 @@ came into force, with the gains of its routes) and `decision`.
 """
 
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain
@@ -16,7 +18,6 @@ from gateway.domain.expectation import Expectation
 from gateway.domain.prices import Prices
 
 EXPECTATION_FIELDS = ("model", "quality", "success", "late", "usd", "completion_tokens", "stall", "breaks")
-_expected = attrgetter(*EXPECTATION_FIELDS)
 PRICES_FIELDS = ("kind", "wall_s", "prices", "gains", "config_hash")
 RECORD_FIELDS = (
     "kind", "wall_s", "request_id", "endpoint", "tenant", "class", "class_value", "route", "named", "prices_version",
@@ -26,6 +27,15 @@ RECORD_FIELDS = (
     "usd", "estimated",
 )  # fmt: skip
 """`choice` is what was decided, `model` what answered in the end (another after a fallback, or in observe mode)."""
+_Line = msgspec.defstruct("_Line", RECORD_FIELDS, gc=False)
+_VERSION = RECORD_FIELDS.index("prices_version")
+
+
+def as_json(record: tuple[Any, ...]) -> tuple[int | None, bytes]:
+    """Return the version of the prices that a record belongs to, and the record as JSON, the same as `as_line`; 2 us for a decision."""
+    if record[0] == "prices":
+        return record[2].version, msgspec.json.encode(as_line(record))
+    return record[_VERSION], msgspec.json.encode(_Line(*record))
 
 
 def as_line(record: tuple[Any, ...]) -> dict[str, Any]:
@@ -36,7 +46,7 @@ def as_line(record: tuple[Any, ...]) -> dict[str, Any]:
         line["gains"] = {route: [list(k) for k in gain.knots] for route, gain in record[3].items()}
         return line
     line = dict(zip(RECORD_FIELDS, record, strict=True))
-    line["expectations"] = [list(_expected(e)) for e in line["expectations"]]
+    line["expectations"] = [list(astuple(e)) for e in line["expectations"]]
     return line
 
 

@@ -47,7 +47,7 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
     v = q.klass_value / terms.mean_value
     two = compare(es[0], es[1], v, terms.per_unit) if len(es) == 2 else None
     scores = two[:2] if two is not None else tuple([score(e, v, terms.per_unit) for e in es])
-    ready = [i for i, ok in enumerate(q.usable) if ok]
+    ready = [i for i, ok in enumerate(q.usable) if ok] if False in q.usable else list(range(len(es)))
     if len(ready) == 1:
         return Choice(es[ready[0]].model, "only" if len(es) == 1 else "down", scores, 0.0, None, None)
     is_threshold = q.pin is not None or terms.fixed_threshold is not None

@@ -253,7 +253,7 @@ class DataPort:
         self._in_flight[task] = None
 
     async def _answer_usual(self, reply: Reply, answering: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)  # Not told the loop, asyncio asks the kernel for the process's id to find it.
         assert task is not None
         try:
             if reply.begin(task):

@@ -18,8 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from gateway.edges.telemetry.options import DecisionLogOptions
 
 RECENT_MAX = 50
@@ -28,7 +26,7 @@ PRICES_KEPT = 1024
 """Versions remembered for the next file: an hour and more of one every few seconds; a request lives minutes."""
 PRICES = "prices"
 
-AsLine = Callable[[tuple[Any, ...]], Mapping[str, Any]]
+Record = tuple[Any, ...]
 
 
 class FileDecisionLog:
@@ -37,14 +35,21 @@ class FileDecisionLog:
     Args:
         options: section `decision_log`; without a path only the last decisions are kept, for the page.
         as_line: turns a record into plain data (`core/routing/record.py`).
+        as_json: turns it into JSON of one line, with the version of the prices that it belongs to.
         suffix: put before the file's extension when several processes log, each into its own file: `.w1`.
     """
 
-    def __init__(self, options: DecisionLogOptions, as_line: AsLine, suffix: str = "") -> None:
-        self._options, self._as_line = options, as_line
+    def __init__(
+        self,
+        options: DecisionLogOptions,
+        as_line: Callable[[Record], Mapping[str, Any]],
+        as_json: Callable[[Record], tuple[int | None, bytes]],
+        suffix: str = "",
+    ) -> None:
+        self._options, self._as_line, self._as_json = options, as_line, as_json
         self.path = None if options.path is None else _with_suffix(Path(options.path), suffix)
-        self._queue: deque[tuple[Any, ...]] = deque()
-        self._recent: deque[tuple[Any, ...]] = deque(maxlen=RECENT_MAX)
+        self._queue: deque[Record] = deque()
+        self._recent: deque[Record] = deque(maxlen=RECENT_MAX)
         self._held: list[tuple[int | None, bytes]] = []
         self._prices: OrderedDict[int, list[bytes]] = OrderedDict()
         self._file: int | None = None
@@ -58,7 +63,7 @@ class FileDecisionLog:
             except OSError as exc:
                 self._failed(exc)
 
-    def write(self, record: tuple[Any, ...]) -> None:
+    def write(self, record: Record) -> None:
         """Queue one record; never waits, drops and counts when the disk does not keep up."""
         queue_max = self._options.buffer_max
         if record[0] == PRICES:
@@ -113,16 +118,16 @@ class FileDecisionLog:
         taken: list[tuple[int | None, bytes]] = []
         while self._queue and len(taken) < BATCH:
             record = self._queue.popleft()
-            line = self._as_line(record)
+            version, encoded = self._as_json(record)
             if record[0] == PRICES:
-                self._remember(line)
+                assert version is not None
+                self._remember(version, encoded + b"\n")
             else:
-                taken.append((line.get("prices_version"), msgspec.json.encode(line) + b"\n"))
+                taken.append((version, encoded + b"\n"))
         return taken
 
-    def _remember(self, line: Mapping[str, Any]) -> None:
+    def _remember(self, version: int, encoded: bytes) -> None:
         """Keep a prices line for the decisions to come; one version has several when the configuration changed under it."""
-        version, encoded = line["prices"]["version"], msgspec.json.encode(line) + b"\n"
         variants = self._prices.setdefault(version, [])
         if encoded not in variants:
             variants.append(encoded)

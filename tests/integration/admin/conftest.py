@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.assemble import build
 from gateway.config.load import load
 from gateway.core.dispatcher import Ticket
-from gateway.core.routing.record import as_line
+from gateway.core.routing.record import as_json, as_line
 from gateway.core.state import State
 from gateway.core.tenants.scope import limits_of
 from gateway.core.tenants.shown import shown
@@ -65,7 +65,7 @@ class House:
         self.recorder = SlotRecorder()
         self.store = MemoryStore(self.clock, self.recorder)
         self.runtime = build(load(folder / "sluice.yaml", {}), self.state, Scoring(), 1)
-        self.log = FileDecisionLog(DecisionLogOptions(path=str(folder / "decisions.jsonl")), as_line)
+        self.log = FileDecisionLog(DecisionLogOptions(path=str(folder / "decisions.jsonl")), as_line, as_json)
         self.metrics = Metrics(ttft_bounds_s=[1.0])
         self.board: Mapping[str, Any] | None = None
         self.url = ""

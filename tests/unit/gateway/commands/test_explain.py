@@ -22,7 +22,7 @@ from gateway.core.dispatcher import Dispatcher
 from gateway.core.pricing.laws.static import StaticLaw
 from gateway.core.pricing.options import PricingOptions
 from gateway.core.pricing.threshold import Gain
-from gateway.core.routing.record import as_line
+from gateway.core.routing.record import as_json, as_line
 from gateway.core.state import State
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, TrafficClass
 from gateway.domain.decision import Shed
@@ -152,7 +152,7 @@ def assemble_sample(draw: random.Random) -> dict[str, Prediction]:
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A log of over 10,000 decisions in several rotated files, oldest first."""
     path = tmp_path_factory.mktemp("log") / "decisions.jsonl"
-    log = FileDecisionLog(DecisionLogOptions(path=str(path), rotate_at=1024 * 1024, keep=50, buffer_max=100_000), as_line)
+    log = FileDecisionLog(DecisionLogOptions(path=str(path), rotate_at=1024 * 1024, keep=50, buffer_max=100_000), as_line, as_json)
     Traffic(log).run(REQUESTS)
     return sorted(path.parent.iterdir(), key=lambda p: int(p.suffix[1:]) if p.suffix[1:].isdigit() else 0, reverse=True)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain
-from gateway.core.routing.record import EXPECTATION_FIELDS, RECORD_FIELDS, as_line, is_same, redecide
+from gateway.core.routing.record import EXPECTATION_FIELDS, RECORD_FIELDS, as_json, as_line, is_same, redecide
 from gateway.core.routing.route import Question, choose
 from gateway.domain.expectation import Expectation
 from gateway.domain.prices import Price, Prices
@@ -95,6 +95,17 @@ def test_a_line_names_every_field_of_the_record() -> None:
     assert Expectation.__struct_fields__ == EXPECTATION_FIELDS
 
 
+@given(decided())
+def test_the_json_of_a_record_is_its_line(made: tuple[Question, Prices]) -> None:
+    q, prices = made
+    record, told = record_of(q, prices, GAIN), ("prices", 1e9, prices, {"auto": GAIN}, "h")
+    version, encoded = as_json(record)
+    assert version == prices.version and json.loads(encoded) == json.loads(json.dumps(as_line(record)))
+    assert list(json.loads(encoded)) == list(RECORD_FIELDS)
+    version, encoded = as_json(told)
+    assert version == prices.version and json.loads(encoded) == json.loads(json.dumps(as_line(told)))
+
+
 def test_a_line_of_a_build_that_knew_fewer_prospects_is_still_decided_again() -> None:
     older = {**line(), "expectations": [e[:6] for e in line()["expectations"]]}
     assert is_same(older, redecide(older, PRICES, GAIN))
@@ -117,5 +128,7 @@ def test_other_prices_or_another_gain_are_a_difference() -> None:
 def test_a_record_of_another_length_is_refused_rather_than_misread() -> None:
     with pytest.raises(ValueError, match=r"argument"):
         as_line(record_of(ASKED, PRICES, GAIN)[:-1])
+    with pytest.raises(TypeError):
+        as_json(record_of(ASKED, PRICES, GAIN)[:-1])
     with pytest.raises(ValueError, match=r"argument"):
         as_line(("prices", 1e9, PRICES, {"auto": GAIN}))

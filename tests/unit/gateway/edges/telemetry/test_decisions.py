@@ -21,8 +21,13 @@ def as_line(record: tuple[Any, ...]) -> Mapping[str, Any]:
     return {"kind": "decision", "n": record[1], "prices_version": record[2], "pad": "x" * 50}
 
 
+def as_json(record: tuple[Any, ...]) -> tuple[int | None, bytes]:
+    line = as_line(record)
+    return (record[1] if record[0] == "prices" else record[2]), json.dumps(line).encode()
+
+
 def made(path: Path, **options: Any) -> FileDecisionLog:
-    return FileDecisionLog(DecisionLogOptions(path=str(path), **options), as_line)
+    return FileDecisionLog(DecisionLogOptions(path=str(path), **options), as_line, as_json)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -150,7 +155,7 @@ def test_a_line_torn_by_a_killed_process_does_not_swallow_the_next(tmp_path: Pat
 
 
 def test_the_last_decisions_are_kept_for_the_page_even_without_a_file() -> None:
-    log = FileDecisionLog(DecisionLogOptions(path=None), as_line)
+    log = FileDecisionLog(DecisionLogOptions(path=None), as_line, as_json)
     log.write(("prices", 1, 0))
     for n in range(RECENT_MAX + 10):
         log.write(("decision", n, 1))
@@ -162,7 +167,7 @@ def test_the_last_decisions_are_kept_for_the_page_even_without_a_file() -> None:
 
 def test_each_process_has_its_own_file(tmp_path: Path) -> None:
     options = DecisionLogOptions(path=str(tmp_path / "d.jsonl"))
-    assert FileDecisionLog(options, as_line, suffix=".w1").path == tmp_path / "d.w1.jsonl"
+    assert FileDecisionLog(options, as_line, as_json, suffix=".w1").path == tmp_path / "d.w1.jsonl"
 
 
 def test_writing_goes_on_while_a_thread_flushes(tmp_path: Path) -> None:
@@ -204,11 +209,11 @@ def test_few_or_no_rotated_files_may_be_kept(tmp_path: Path, keep: int) -> None:
 def test_a_record_is_formatted_at_flush_and_not_on_the_request_path(tmp_path: Path) -> None:
     seen: list[Any] = []
 
-    def spy(record: tuple[Any, ...]) -> Mapping[str, Any]:
+    def spy(record: tuple[Any, ...]) -> tuple[int | None, bytes]:
         seen.append(record)
-        return as_line(record)
+        return as_json(record)
 
-    log = FileDecisionLog(DecisionLogOptions(path=str(tmp_path / "d.jsonl")), spy)
+    log = FileDecisionLog(DecisionLogOptions(path=str(tmp_path / "d.jsonl")), as_line, spy)
     log.write(("decision", 1, None))
     assert seen == []
     log.flush()
