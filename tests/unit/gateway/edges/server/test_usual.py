@@ -151,5 +151,5 @@ def test_whatever_head_was_usual_is_usual_again_with_another_length(bits, length
         other = request(b"X-Own: " + b"".join(bits), body=b"x" * length)
         again, anew = Recurring(data, call).read(other, 4096, 1000), read(other)
         assert again is not None and anew is not None
-        assert other[again.body_start :] == b"x" * length == other[anew.body_start :]
+        assert (again.body_start, again.length) == (anew.body_start, anew.length)
         assert forwarded(again.head.fields, "id") == forwarded(anew.head.fields, "id")
