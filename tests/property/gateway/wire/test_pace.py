@@ -36,7 +36,7 @@ def test_a_longer_pause_anywhere_never_makes_it_better(chunks: list[tuple[float,
     later = list(chunks)
     later[at] = (chunks[at][0] + data.draw(st.floats(0, 1000)), chunks[at][1])
     assert qoe(watched(later)) <= qoe(watched(chunks)) + 1e-9
-    assert at == 0 or watched(later).stall_s >= watched(chunks).stall_s
+    assert at == 0 or watched(later).stall_s >= watched(chunks).stall_s - 1e-9
 
 
 @given(steps, st.data())
