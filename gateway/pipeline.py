@@ -42,13 +42,14 @@ from gateway.ports import (
 )
 from gateway.wire.aggregate import Aggregate
 from gateway.wire.chunk import is_error, is_usage_only
-from gateway.wire.form import form_of
+from gateway.wire.form import form_of, wants_json
 from gateway.wire.headers import DebugTrace, Trace, forwarded, own, rate_limits, returned, without_rate_limits
 from gateway.wire.meter import Meter, Used
 from gateway.wire.pace import Pace
 from gateway.wire.refusal import Refusal, refusal, terminal_event, upstream_body
 from gateway.wire.request import Decoded, splice
 from gateway.wire.sse import SseEvent, SseReader, first_event, is_done, plain_events
+from gateway.wire.transcript import Transcript
 
 LOG = logging.getLogger("sluice.pipeline")
 HOLD_S = 1.0
@@ -497,6 +498,8 @@ class Walk:
         if is_encoded(answer.headers):
             await self._pass_opaque(answer)
             return
+        if self._is_to_be_json():
+            self._meter = Transcript()
         reader, meter, clock = SseReader(), self._meter, self._pipeline.clock
         pace = self._pace = self._paced()
         is_injected = not self.decoded.wants_usage
@@ -541,6 +544,11 @@ class Walk:
             if pace is not None:
                 pace.wrote(clock.now_s())
         await self._end_stream(answer, reader.finish(), headers, held)
+
+    def _is_to_be_json(self) -> bool:
+        """Say whether the client asked for JSON and some SLO wants to know whether it got it."""
+        decoded = self.decoded
+        return decoded.has_response_format and self.dispatcher.promise(self.facts.route).looks_at_form and wants_json(decoded)
 
     def _paced(self) -> Pace | None:
         timelines = self.dispatcher.promise(self.facts.route).timelines

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from msgspec import structs
 
 from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.itl import Itl
+from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slo import SloSpec, build
 from gateway.core.dispatcher import Dispatcher
 from gateway.core.state import State
@@ -28,6 +30,7 @@ from gateway.edges.scoring.scorer import ArtifactScorer
 from gateway.edges.scoring.share import ShareScorer
 from gateway.pipeline import WHOLE_BYTES_MAX, Pipeline, is_encoded, status_in
 from gateway.ports import Call, ClientGone, UpstreamFailure
+from gateway.wire.meter import Meter
 from gateway.wire.request import Decoded, decode
 from router_models.artifact import builtin
 
@@ -194,9 +197,9 @@ class World:
             "req_1", Endpoint.CHAT, "t", STANDARD, "auto", models, tokens, None, stream, self.clock.now_s(), (0.5, 0.5), prompt_bytes=40
         )
 
-    async def ask(self, client: Client, stream: bool = False, tokens: int = 10, is_debugged: bool = False) -> None:
+    async def ask(self, client: Client, stream: bool = False, tokens: int = 10, is_debugged: bool = False, more: bytes = b"") -> None:
         runtime = Runtime(self)
-        decoded = decode(Endpoint.CHAT, BODY % (b',"stream":true' if stream else b""))
+        decoded = decode(Endpoint.CHAT, BODY % ((b',"stream":true' if stream else b"") + more))
         facts = self.facts(stream, tokens)
         (qualities,) = self.pipeline.scored(runtime, [(facts, decoded)])
         await self.pipeline.answer(runtime, facts, decoded, qualities, [("x-own", "1")], client, is_debugged=is_debugged)
@@ -327,6 +330,74 @@ async def test_the_form_of_an_answer_is_looked_at_where_somebody_asks():
         world.dispatcher = Dispatcher(world.catalog, slos, {}, world.state)
         await world.answered(**how)
         assert world.books.outcomes[0].form is form, script
+
+
+JSON = b',"response_format":{"type":"json_object"}'
+VALID = build([SloSpec("valid", "quality", Quality.Options("validity"), 0.9, 86_400.0)])
+
+
+def of_json(*texts: str, finish: bytes = b"stop") -> bytes:
+    events = [b'data: {"choices":[{"index":0,"delta":{"content":%b},"finish_reason":null}]}\n\n' % json.dumps(t).encode() for t in texts]
+    return ROLE + b"".join(events) + STOP.replace(b"stop", finish) + DONE
+
+
+@pytest.mark.parametrize(
+    ("sent", "more", "form"),
+    [
+        (of_json('{"a"', ":[1,", '"\u00e9 \\n"]}'), JSON, Form.WHOLE),
+        (of_json("Sure! ", "{}"), JSON, Form.NOT_JSON),
+        (of_json("Sure! ", "{}"), b',"response_format":{"type":"text"}', Form.WHOLE),
+        (of_json("Sure! ", "{}"), b"", Form.WHOLE),
+        (of_json('{"a"', finish=b"length"), JSON, Form.CUT),
+    ],
+)
+async def test_a_stream_that_was_asked_for_json_is_judged_however_it_is_cut(sent: bytes, more: bytes, form: Form):
+    cuts = [(at,) for at in range(len(sent))] + [(at, at + 40, at + 41) for at in range(0, len(sent), 7)] + [tuple(range(len(sent)))]
+    for cut in cuts:
+        ends = sorted({0, *cut, len(sent)})
+        world = World(stream(*[sent[a:b] for a, b in pairwise(ends) if a < b <= len(sent)]))
+        world.dispatcher = Dispatcher(world.catalog, VALID, {}, world.state)
+        client = await world.answered(stream=True, more=more)
+        assert client.got == sent and client.is_whole and world.is_clean()
+        assert world.books.outcomes[0].form is form, cut
+
+
+async def test_only_a_stream_that_somebody_asks_about_is_written_down(monkeypatch: pytest.MonkeyPatch):
+    made: list[int] = []
+    monkeypatch.setattr("gateway.pipeline.Transcript", lambda: made.append(1) or Meter())
+    for promised, more, times in ((VALID, JSON, 1), ((), JSON, 0), (VALID, b"", 0)):
+        world = World(stream(WORD, WORD, STOP, DONE))
+        world.dispatcher = Dispatcher(world.catalog, promised, {}, world.state)
+        await world.answered(stream=True, more=more)
+        assert len(made) == times
+        made.clear()
+
+
+@pytest.mark.parametrize("ends", [b"", UpstreamFailure(Reason.UPSTREAM_CUT, "cut"), ERROR])
+async def test_a_stream_of_json_that_was_not_served_has_no_form(ends: Any):
+    world = World(stream(WORD, ends))
+    world.dispatcher = Dispatcher(world.catalog, VALID, {}, world.state)
+    await world.answered(stream=True, more=JSON)
+    assert world.books.outcomes[0].reason is not Reason.SERVED and world.books.outcomes[0].form is None
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_json_says_nothing_of_its_form():
+    class Leaving(Client):
+        async def write(self, data: bytes) -> None:
+            await super().write(data)
+            self.is_gone = True
+
+    world = World(stream(WORD, WORD, STOP, DONE))
+    world.dispatcher = Dispatcher(world.catalog, VALID, {}, world.state)
+    await world.ask(Leaving(), stream=True, more=JSON)
+    assert [(o.reason, o.form) for o in world.books.outcomes] == [(Reason.CLIENT_CANCELLED, None)] and world.is_clean()
+
+
+async def test_what_a_failed_attempt_said_is_no_part_of_the_answer():
+    world = World(stream(WORD + ERROR), stream(of_json("{}")), backends=2)
+    world.dispatcher = Dispatcher(world.catalog, VALID, {}, world.state)
+    client = await world.answered(stream=True, more=JSON)
+    assert client.headers["x-sluice-attempts"] == "2" and world.books.outcomes[0].form is Form.WHOLE
 
 
 async def test_without_such_an_slo_nobody_watches():

@@ -11,7 +11,7 @@ it has its own rule for little evidence. The risk of a candidate is the router's
 the SLO: what answers were expected to lose is shown beside it as `predicted`.
 
 With `source: validity` every served answer gets an automatic verdict on its form instead (`wire/form.py`): bad is an empty one, one
-that was cut at the context's end, or one that is not the JSON that was asked for (only known of answers that are not streamed).
+that was cut at the context's end, or one that is not the JSON that was asked for, streamed or not.
 Shown by the judge's conflict worlds, `tests/unit/.../slis/test_quality.py`, `tests/integration/gateway/test_verdicts.py`.
 """
 

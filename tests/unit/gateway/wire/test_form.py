@@ -10,6 +10,7 @@ from gateway.domain.facts import Endpoint
 from gateway.wire.form import form_of, has_json, wants_json
 from gateway.wire.meter import Meter
 from gateway.wire.request import Decoded, decode
+from gateway.wire.transcript import TEXT_BYTES_MAX, Transcript
 
 
 def asked(**more: Any) -> Decoded:
@@ -46,6 +47,9 @@ CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "
         (whole("Sure! {}"), {"response_format": {"type": "text"}}, Form.WHOLE),
         (whole("Sure! {}"), {"response_format": {"type": "json_schema", "json_schema": {}}}, Form.NOT_JSON),
         (whole(None, tool_calls=CALL), JSON, Form.WHOLE),
+        (whole('{"a": 1e400}'), JSON, Form.WHOLE),
+        (whole('{"a": 1}', "length"), JSON, Form.CUT),
+        (whole('{"a": ', "length"), {**JSON, "max_tokens": 1}, Form.NOT_JSON),
     ],
 )
 def test_what_is_wrong_is_said(body: bytes, request_: dict[str, Any], expected: Form) -> None:
@@ -59,6 +63,45 @@ def test_a_stream_is_judged_by_content_and_end() -> None:
     assert form_of(asked(**JSON), meter, None) is Form.WHOLE
     meter.see(b'{"choices":[{"delta":{},"finish_reason":"length"}]}')
     assert form_of(asked(), meter, None) is Form.CUT
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, index: int = 0) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "system_fingerprint": "fp"}
+    return json.dumps({**head, "choices": [choice]}).encode()
+
+
+def streamed(*texts: str, finish: str = "stop", **around: Any) -> list[bytes]:
+    return [chunk({"role": "assistant", "content": ""}), *[chunk({"content": t, **around}) for t in texts], chunk({}, finish), b"[DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("datas", "request_", "expected"),
+    [
+        (streamed('{"a"', ": 1}"), JSON, Form.WHOLE),
+        (streamed("Sure! ", "{}"), JSON, Form.NOT_JSON),
+        (streamed('{"a"', ": "), JSON, Form.NOT_JSON),
+        (streamed('{"a"', ": ", finish="length"), JSON, Form.CUT),
+        (streamed('{"a"', ": ", finish="length"), {**JSON, "max_tokens": 1}, Form.NOT_JSON),
+        (streamed(), JSON, Form.EMPTY),
+        ([chunk({"tool_calls": CALL}), chunk({}, "tool_calls")], JSON, Form.WHOLE),
+        ([chunk({"refusal": "I can't"}), chunk({}, "stop")], JSON, Form.WHOLE),
+        ([chunk({"reasoning_content": "well, "}), *streamed("{}")], JSON, Form.WHOLE),
+        ([chunk({"reasoning": "{"}), *streamed("}")], JSON, Form.NOT_JSON),
+    ],
+)
+def test_a_stream_that_was_written_down_is_judged_as_a_whole_answer(datas: list[bytes], request_: dict[str, Any], expected: Form) -> None:
+    meter = Transcript()
+    for data in datas:
+        meter.see(data)
+    assert form_of(asked(**request_), meter, None) is expected
+
+
+def test_of_a_text_too_long_to_keep_nothing_is_said() -> None:
+    meter = Transcript()
+    for data in streamed("no JSON ", "x" * TEXT_BYTES_MAX):
+        meter.see(data)
+    assert form_of(asked(**JSON), meter, None) is Form.WHOLE
 
 
 def test_odd_formats_ask_for_nothing_and_odd_answers_hold_no_json() -> None:
