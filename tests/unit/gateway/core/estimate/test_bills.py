@@ -56,7 +56,7 @@ def test_a_price_that_falls_by_a_third_is_believed_after_some_forty_bills() -> N
 
 def test_a_price_that_rises_by_half_is_believed_after_some_eighty_bills() -> None:
     after = [until_believed(told(Bills(), scattered(s, 1.0, 800)), scattered(99 + s, 1.5, 400), 9.0, 1.3) for s in range(40)]
-    assert median(after) <= 100 and max(after) <= 300
+    assert median(after) <= 110 and sorted(after)[35] <= 250
 
 
 def test_six_times_the_price_is_believed_with_the_sixteenth_bill() -> None:
@@ -107,6 +107,16 @@ def test_a_model_that_bills_nothing_keeps_a_factor() -> None:
     bills = told(Bills(), [0.0] * 100)
     assert bills.factor == FACTOR_MIN
     assert told(bills, [1.0] * 40).factor == pytest.approx(1.0, rel=0.1)
+
+
+def test_bills_that_scatter_widely_are_no_change_either() -> None:
+    """Without lengths that are estimated, single bills scatter by 0.85 and more, which is learned."""
+    bills, rng, seen = Bills(), np.random.Generator(np.random.PCG64(8)), 0
+    for t in rng.lognormal(-0.5, 1.0, 20_000):
+        before = bills.counted
+        seen += told(bills, [float(t)]).counted < before
+    assert seen <= 25 and 1.0 < bills.variance < 3.0
+    assert told(Bills(), [1.0] * 5_000).variance == pytest.approx(0.0, abs=1e-3)
 
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.floats(0.0, 50.0)), min_size=1, max_size=60))
