@@ -8,6 +8,7 @@ not chosen are never read. Writes the decision and tick logs that a scorer reads
 
 import heapq
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -147,10 +148,10 @@ def replay(world: World, law: str) -> Run:
 
     def govern(now_s: float) -> None:
         if not any(a <= now_s < b for a, b in gaps):
-            fresh: dict[str, int] = {}
+            fresh: defaultdict[str, int] = defaultdict(int)
             while telling and telling[0][0] <= now_s:
                 for name, amount in heapq.heappop(telling)[2]:
-                    fresh[name] = fresh.get(name, 0) + amount
+                    fresh[name] += amount
             counts.add(fresh.items(), now_s)
             health = {m: dispatcher.state.placement.health(m) for m in MODELS}
             seen = {m: (h.success, h.late) for m, h in health.items()}

@@ -34,7 +34,7 @@ class RequestFacts(Value, frozen=True):
     arrived_s: float
     """Monotonic time at which the request was fully read."""
     draws: tuple[float, float]
-    """Two keyed draws in [0, 1): soft edge (by tenant and conversation, hence also the conversation's name) and probes (by request)."""
+    """Two draws in [0, 1): soft edge (keyed, by tenant and conversation, hence also the conversation's name) and probes (by request)."""
     client_threshold: float | None = None
     may_set_threshold: bool = False
     named: str | None = None

@@ -21,6 +21,8 @@ from gateway.ports import Chance, ClientStream, Clock, Headers
 from gateway.wire.request import Decoded, decode
 
 ID_CHARS_MAX = 128
+DIGITS, SPAN = slice(4, 14), 16.0**10
+"""Hexadecimal digits of a fresh request id, which nobody can guess: a draw that costs nothing."""
 
 
 class Running(Protocol):
@@ -187,6 +189,7 @@ def facts_of(
     endpoint, dispatcher = decoded.endpoint, running.dispatcher
     named = resolve(decoded.model, endpoint, running.catalog, caller.tenant, caller.keeps_model)
     route, tenant = named.route, caller.tenant.name
+    probe = int(request_id[DIGITS], 16) / SPAN
     if dispatcher.promise(route).awaits_verdicts:
         request_id = chance.sealed(request_id, wall_s, tenant, route)
     text_bytes, prompt_tokens = decoded.text_bytes, decoded.token_ids
@@ -196,7 +199,7 @@ def facts_of(
     return RequestFacts(
         request_id, endpoint, tenant, caller.klass, route, named.candidates, prompt_tokens, decoded.tokens_max,
         decoded.is_streaming and endpoint is not Endpoint.EMBEDDINGS, arrived_s,
-        (chance.keyed(tenant, decoded.conversation_key), chance.keyed(request_id, "probe")),
+        (chance.keyed(tenant, decoded.conversation_key), probe),
         named.threshold, caller.may_set_threshold, named.named, text_bytes, caller.key, None, decoded.turns,
     )  # fmt: skip
 
