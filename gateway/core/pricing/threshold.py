@@ -33,7 +33,13 @@ class Gain:
 
     def win_rate(self, gain: float) -> float:
         """Return G⁻¹(gain), clipped to [0, 1]."""
-        return _line(self._gains, self._rates, gain)
+        xs = self._gains  # `_line`, without another call: asked for twice by every decision.
+        if xs[0] < gain < xs[-1]:
+            i = bisect_right(xs, gain)
+            x0, rates = xs[i - 1], self._rates
+            y0 = rates[i - 1]
+            return y0 + (gain - x0) * (rates[i] - y0) / (xs[i] - x0)
+        return self._rates[0 if gain <= xs[0] else -1]
 
     def gain(self, win_rate: float) -> float:
         """Return G(win_rate); win rates outside [0, 1] get the gain of the end."""

@@ -45,8 +45,13 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
     """
     es = q.expectations
     v = q.klass_value / terms.mean_value
-    two = compare(es[0], es[1], v, terms.per_unit) if len(es) == 2 else None
-    scores = two[:2] if two is not None else tuple([score(e, v, terms.per_unit) for e in es])
+    scores: tuple[float, ...]
+    priced = magnitude = 0.0
+    if len(es) == 2:
+        first, second, priced, magnitude = compare(es[0], es[1], v, terms.per_unit)
+        scores = first, second
+    else:
+        scores = tuple([score(e, v, terms.per_unit) for e in es])
     ready = [i for i, ok in enumerate(q.usable) if ok] if False in q.usable else list(range(len(es)))
     if len(ready) == 1:
         return Choice(es[ready[0]].model, "only" if len(es) == 1 else "down", scores, 0.0, None, None)
@@ -57,7 +62,8 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
         top = sorted(sorted(ready, key=lambda m: -scores[m])[:2])
         i, j = top[0], top[1]
     a, b = es[i], es[j]
-    priced, magnitude = two[2:] if two is not None else priced_difference(a, b, terms.per_unit)
+    if len(es) != 2:
+        priced, magnitude = priced_difference(a, b, terms.per_unit)
     plain = scores[i] - scores[j]
     margin = plain + EDGE * (2.0 * q.draws[0] - 1.0) * magnitude
     win_rate = gain.win_rate(a.quality - b.quality)

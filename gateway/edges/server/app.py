@@ -65,8 +65,8 @@ class DataPort:
         self.store_is_away: Callable[[], bool] = lambda: False
         """Asked by readiness, which tells it and stays green."""
         self._in_flight: dict[asyncio.Task[Any], None] = {}
-        self._arrived: list[tuple[Reply, Head, bytes]] = []
-        """Usual calls of this turn of the loop."""
+        self._arrived: list[tuple[Reply, Head, bytes, float]] = []
+        """Usual calls of this turn of the loop, and when each was read."""
         self._empty: asyncio.Future[None] | None = None
         self._listeners: list[asyncio.Server] = []
         self._server: Server | None = None
@@ -207,16 +207,16 @@ class DataPort:
         reply = Reply(connection, self._outbox, self._clock, self.options.write_timeout, not self.is_draining)
         if not self._arrived:
             self._loop.call_soon(self._begin)
-        self._arrived.append((reply, call.head, body))
+        self._arrived.append((reply, call.head, body, self._clock.now_s()))
         return reply
 
     def _begin(self) -> None:
         """Read the calls that have arrived, score their prompts together, and answer each in a task of its own."""
         arrived, self._arrived = self._arrived, []
-        story, chance, clock = self._story, self._chance, self._clock
+        story = self._story
         replies: list[tuple[Reply, Head, Caller]] = []
         asked: list[tuple[RequestFacts, Decoded]] = []
-        for reply, head, body in arrived:
+        for reply, head, body, arrived_s in arrived:
             if reply.is_left:
                 continue
             try:
@@ -224,25 +224,29 @@ class DataPort:
             except GatewayError as error:
                 self._spawn(reply, partial(self._refuse, reply, error))
                 continue
-            request_id = chance.request_id()
+            request_id = self._chance.request_id()
             try:
                 caller = head.caller
                 if caller is None or caller.generation != running.generation:
                     caller = head.caller = caller_of(head.headers, running)
-                arrived_s = clock.now_s()
                 decoded = decode(ENDPOINTS[head.path], body)
-                facts = facts_of(decoded, caller, running, request_id, arrived_s, chance, clock.wall_s())
+                facts = facts_of(decoded, caller, running, request_id, arrived_s, self._chance, self._clock.wall_s())
             except GatewayError as error:
                 self._spawn(reply, partial(story.refuse, running, error, request_id, reply, client_request_id(head.headers)))
-            except Exception:
-                LOG.exception("unhandled error")
-                self._spawn(reply, partial(self._refuse, reply, GatewayError(Reason.INTERNAL, "internal error")))
+            except Exception as bug:
+                self._spawn(reply, partial(failed, bug))
             else:
                 replies.append((reply, head, caller))
                 asked.append((facts, decoded))
         if not asked:
             return
-        for (reply, head, caller), (facts, decoded), qualities in zip(replies, asked, story.scored(running, asked), strict=True):
+        try:
+            scored = story.scored(running, asked)
+        except Exception as bug:
+            for reply, _, _ in replies:
+                self._spawn(reply, partial(failed, bug))
+            return
+        for (reply, head, caller), (facts, decoded), qualities in zip(replies, asked, scored, strict=True):
             theirs, is_debugged = caller.client_request_id, caller.is_debugged
             self._spawn(
                 reply, partial(story.answer, running, facts, decoded, qualities, head.fields, reply, head.query, theirs, is_debugged)
@@ -369,3 +373,8 @@ class DataPort:
         closing = [("connection", "close")] if said.must_close else []
         headers = [*said.headers, *(more or []), ("x-request-id", self._chance.request_id()), *closing]
         await self._send(client, said.status, said.body, headers)
+
+
+async def failed(bug: Exception) -> None:
+    """Answer a call that could not be read or scored for a fault of ours, as one that failed on its way."""
+    raise bug

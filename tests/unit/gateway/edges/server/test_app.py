@@ -40,9 +40,11 @@ class Told:
         self.scored_together: list[int] = []
         self.refused: list[str] = []
         self.answered = 0
-        self.fails = False
+        self.fails = self.scores_nothing = False
 
     def scored(self, _running: Any, asked: Any) -> list[Any]:
+        if self.scores_nothing:
+            raise RuntimeError
         self.scored_together.append(len(asked))
         return [(len(decoded.prompt_text), 0.0) for _, decoded in asked]
 
@@ -259,6 +261,16 @@ async def test_a_story_that_breaks_off_is_answered_for_and_the_connection_closed
     clients.send(asking("a"))
     await clients.settled()
     assert b" 500 " in clients.wires[0].got and clients.wires[0].is_closed and clients.port.in_flight == 0
+    await clients.port.drain(0.0)
+
+
+async def test_a_fault_in_scoring_is_answered_for_every_call_of_the_turn():
+    clients = Clients(Told())
+    clients.story.scores_nothing = True
+    for text in ("a", "b"):
+        clients.send(asking(text))
+    await clients.settled()
+    assert all(b" 500 " in wire.got and wire.is_closed for wire in clients.wires) and clients.port.in_flight == 0
     await clients.port.drain(0.0)
 
 
