@@ -15,6 +15,7 @@ Rules:
 - Totals, not changes, travel (`domain/limit.py`): a lost answer is taken back by the next call, a late or doubled call
   is told by its number, and a store that lost its last second is put right. `born` tells a forgotten holder (its units
   count as used, see below) from a store that lost everything (then what the holder carries is counted anew).
+- Nothing is granted beyond the level, but for one request that is larger than the whole limit: it passes a full one.
 - Settlement may take more than was held; the level then falls below zero and is filled before anything is granted.
 - A grant beyond what requests wait for is at most 1/`SHARE` of the level, and none at all where there would be fewer than
   `Ask.floor` units per holder: there every request asks the one shared counter.
@@ -119,8 +120,10 @@ class Vault:
             level *= 1.0 + ROUNDING
         if ask.need <= 0:
             return 0
-        if level >= max(min(ask.need, ask.limit.amount - self.out), 1):
+        if level >= ask.need:
             return ask.need
+        if ask.least > ask.limit.amount and level >= max(ask.limit.amount - self.out, 1):
+            return min(ask.need, ask.least)
         return floor(level / ask.least) * ask.least if ask.least < ask.need and level >= ask.least else 0
 
     @staticmethod

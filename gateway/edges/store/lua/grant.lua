@@ -57,8 +57,10 @@ for k = 1, #KEYS, 2 do
     if per_s > 0 then level = math.min(level, amount - out) end
     -- Grant.
     local there = (per_s > 0 and level > 0) and level * (1 + 1e-9) or level
-    if need > 0 and there >= math.max(math.min(need, amount - out), 1) then
+    if need > 0 and there >= need then
       given = need
+    elseif need > 0 and least > amount and there >= math.max(amount - out, 1) then
+      given = math.min(need, least)
     elseif need > least and there >= least then
       given = math.floor(there / least) * least
     end

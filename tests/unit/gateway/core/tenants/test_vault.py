@@ -139,6 +139,18 @@ def test_one_request_larger_than_the_whole_passes_a_full_one() -> None:
     assert vault.answer(ask(3, heard=1800, used=1800, need=1), "a", 120.1, 0).granted == 1801
 
 
+def test_what_others_hold_is_never_granted_again_to_who_asks_for_nearly_all() -> None:
+    vault = Vault("v")
+    held = vault.answer(ask(1, want=9, limit=USD, floor=1), "b", 0.0, 0).held
+    assert held > 0 and vault.answer(ask(1, need=1000, limit=USD), "a", 0.0, 0).granted == 0
+    assert vault.answer(ask(2, need=1000 - held, limit=USD), "a", 0.0, 0).granted == 1000 - held and vault.level == 0
+
+
+def test_many_that_wait_do_not_pass_together_as_one_that_is_larger_than_the_whole() -> None:
+    vault = Vault("v")
+    assert vault.answer(ask(1, need=900, least=300), "a", 0.0, 0).granted == 600 and vault.level == 0
+
+
 def test_who_leaves_is_no_holder_any_more() -> None:
     vault = Vault("v")
     vault.answer(ask(1, want=3), "a", 0.0, 0)
@@ -169,7 +181,9 @@ def test_level_and_everything_at_hand_never_exceed_the_amount(moves: list[tuple[
         assert vault.answer(told, name, now_s, 0) == answer
         at_hand = sum(heard[n] - used[n] for n in "abc" if now_s < until_s[n])
         assert vault.level + at_hand <= limit.amount + 1e-6
-        assert vault.level >= -1e-6 and answer.granted >= answer.held >= 0
+        assert answer.granted >= answer.held >= 0
+        # Below zero it may fall when a forgotten holder comes back with what was counted as used already; never by a grant.
+        assert vault.level >= -1e-6 or answer.granted <= told.heard
 
 
 def test_an_impossible_floor_of_a_single_holder_gives_no_spare() -> None:
