@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
+
 from gateway.core.budget.alerts import Alerts
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import RATE_MEMORY_S
@@ -182,7 +184,9 @@ class Governor:
         priced = as_prices(ruling, held)
         moves = steps if ruling.fixed_threshold is None else 0  # Thresholds follow how fast budgets burn, of which nothing is said.
         for step in range(1, moves + 1):
-            now = replace(tick, dt_s=dt_s, wall_s=wall_s + step * dt_s, judgements=happens(held, priced), fresh_requests=rate * dt_s)
+            now = structs.replace(
+                tick, dt_s=dt_s, wall_s=wall_s + step * dt_s, judgements=happens(held, priced), fresh_requests=rate * dt_s
+            )
             ruling = self._law.step(now)
             priced = as_prices(ruling, held)
         self._ruling, self._priced = ruling, priced

@@ -11,10 +11,11 @@ the hours of the week, queues. Shown by `tests/unit/gateway/core/test_hypothesis
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from msgspec import structs
 
 from gateway.core.budget.forecast import Forecast
 from gateway.core.budget.ledger import HORIZON, Account, Judgement, Ledger
@@ -138,7 +139,7 @@ def _events(
         bad = valid * sum(risks) / max(len(risks), 1)
         is_scored = j.scored > 0
         out.append(
-            replace(
+            structs.replace(
                 j, fresh_bad=bad, fresh_valid=valid, fresh_predicted=bad if is_scored else 0.0, fresh_scored=valid if is_scored else 0.0
             )
         )

@@ -26,6 +26,7 @@ from gateway.core.budget.opening import Opening
 from gateway.core.budget.rhythm import Rhythm
 from gateway.core.budget.slo import DAY_S, Slo, scoped
 from gateway.domain.event import MILLI
+from gateway.domain.value import Value
 
 FLOOR, CEILING = 0.2, 5.0
 HORIZON = 0.25
@@ -60,8 +61,7 @@ class Account:
     ageing_scored: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Value, frozen=True):
     """One SLO at one tick; the law prices it, the board shows it."""
 
     slo: Slo

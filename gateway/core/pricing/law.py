@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Protocol
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.pricing.card import Card
+from gateway.domain.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Value, frozen=True):
     """One step of the clock for a law."""
 
     dt_s: float

@@ -25,9 +25,11 @@ Infeasibility is computed on the card, not observed: twice in a row, 4 min apart
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import exp, sqrt
 from typing import Any, ClassVar
+
+from msgspec import structs
 
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement
 from gateway.core.pricing.law import Ruling, Tick
@@ -91,14 +93,14 @@ class ShadowPriceLaw:
 
     def start(self, tick: Tick) -> None:
         """Solve the prices on the cards, so that the first request already meets the budgets."""
-        self._begin(replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements]))
+        self._begin(structs.replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements]))
 
     def step(self, tick: Tick) -> Ruling:
         """Move every price by its error."""
         m = self.memory
         if tick.fresh_requests:
             self._spells.watch(tick.health, tick.dt_s)
-        tick = replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
+        tick = structs.replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
         self._begin(tick)  # SLOs that a config edit added or changed.
         for j in tick.judgements:
             name, w_s = j.slo.spec.name, self._window_s(j, tick.rate)
@@ -145,13 +147,13 @@ class ShadowPriceLaw:
             bad, valid, to_come = trust * j.predicted, j.scored, max(j.left * j.scored / max(j.settled, 1.0), 1.0)
             margin = min(MARGIN * sqrt((1 - b) / (b * (valid + to_come))), MARGIN_MAX)
             affordable = (b * (1 - margin) * (valid + to_come) - bad) / to_come
-            j = replace(j, bad=bad, valid=valid, to_come=to_come, fresh_bad=trust * j.fresh_predicted, fresh_valid=j.fresh_scored)
+            j = structs.replace(j, bad=bad, valid=valid, to_come=to_come, fresh_bad=trust * j.fresh_predicted, fresh_valid=j.fresh_scored)
         else:
             spell = self._spells.allowance(kind, b, j.bad, j.valid, j.to_come, _events_per_s(tick, j))
             if spell is None:
                 return j
             affordable = spell
-        return replace(j, allowance=min(max(affordable, FLOOR * b), CEILING * b))
+        return structs.replace(j, allowance=min(max(affordable, FLOOR * b), CEILING * b))
 
     @staticmethod
     def _window_s(j: Judgement, rate: float) -> float:
@@ -193,7 +195,7 @@ class ShadowPriceLaw:
         m, known = self.memory, self.memory.factors
         if not any(abs(f / known.get(name, 1.0) - 1.0) > FOLLOW for name, f in tick.factors.items()):
             return
-        before, now = Solver(replace(tick, factors=dict(known)), m.price), Solver(tick, m.price)
+        before, now = Solver(structs.replace(tick, factors=dict(known)), m.price), Solver(tick, m.price)
         for j in tick.judgements:
             if j.slo.spec.kind == "cost":
                 times = max(now.cost(j), LEAST_PRICE / CAP_COST) / max(before.cost(j), LEAST_PRICE / CAP_COST)

@@ -1,11 +1,11 @@
 """What every law keeps to."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Ledger
@@ -66,6 +66,6 @@ def test_memory_goes_through_json_and_the_next_writer_rules_the_same(kind: str) 
 @pytest.mark.parametrize("kind", LAWS)
 def test_a_law_without_budgets_and_cards_rules_all_the_same(kind: str) -> None:
     law = built(kind)
-    tick = replace(ticks(2)[1], judgements=(), cards=())
+    tick = structs.replace(ticks(2)[1], judgements=(), cards=())
     law.start(tick)
     assert law.step(tick).prices == {}

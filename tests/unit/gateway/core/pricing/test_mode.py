@@ -1,8 +1,7 @@
 """One word for people."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slis.cost import Cost
@@ -26,7 +25,7 @@ def test_the_highest_price_says_how_scarce_things_are(kind: str, value: float, m
 
 
 def test_a_budget_that_is_used_up_comes_first() -> None:
-    assert mode_of([Price("x", "cost", 9.0, 0.01)], [FINE, replace(FINE, is_exhausted=True)]) == "exhausted"
+    assert mode_of([Price("x", "cost", 9.0, 0.01)], [FINE, structs.replace(FINE, is_exhausted=True)]) == "exhausted"
 
 
 def test_no_budgets_are_green() -> None:

@@ -1,8 +1,7 @@
 """How far off an allowance, over which window."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slis.availability import Availability
@@ -26,7 +25,7 @@ def judged(slo: Slo, allowance: float) -> Judgement:
 def test_dollars_are_watched_over_six_hundred_requests_at_least_a_minute_at_most_an_eighth_of_the_period() -> None:
     j = judged(SPEND, 0.001)
     assert [window_s(j, rate) for rate in (100.0, 2.0, 0.001)] == [60.0, 300.0, DAY_S / 8]
-    assert window_s(replace(j, length_s=3600.0), 0.001) == 450.0
+    assert window_s(structs.replace(j, length_s=3600.0), 0.001) == 450.0
 
 
 def test_bad_events_are_watched_until_five_are_due() -> None:

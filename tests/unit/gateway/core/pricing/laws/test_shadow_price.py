@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slis.availability import Availability
@@ -49,14 +50,14 @@ def judged(slo: Slo, fresh_bad: float = 0.0, fresh_valid: float = 0.0, allowance
         slo, 0.0, 0.0, fresh_bad, fresh_valid, fair if allowance is None else allowance, fair, 0.9, 90_000.0, 10_000.0, 0.1, DAY_S,
         is_exhausted=False, is_short=False, to_come=90_000.0, length_s=DAY_S,
     )  # fmt: skip
-    return replace(j, **more)  # type: ignore[arg-type]
+    return structs.replace(j, **more)  # type: ignore[arg-type]
 
 
 def ticked(
     *judgements: Judgement, wall_s: float = 5.0, dt_s: float = 5.0, settled: float = 50.0, rate: float = 10.0, **more: object
 ) -> Tick:
     made = Tick(dt_s, wall_s, judgements, settled, rate, (CARD,), {}, WELL, 10.0)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return structs.replace(made, **more)  # type: ignore[arg-type]
 
 
 def law_at(*judgements: Judgement) -> ShadowPriceLaw:

@@ -1,9 +1,9 @@
 """`step`: which tiers move the threshold, which way, how far and for how long."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.ledger import Judgement
 from gateway.core.budget.slis.availability import Availability
@@ -100,5 +100,5 @@ def test_the_next_writer_goes_on_where_the_last_one_stopped() -> None:
     second.law.recall(json.loads(json.dumps(first.law.remember())) | {"invented_later": 1})
     tick = Tick(5.0, 7205.0, [spending(1.2)], 50.0, 10.0, (CARD,), {}, WELL, 10.0)
     assert first.law.step(tick) == second.law.step(tick) and second.law.memory.threshold == pytest.approx(0.5)
-    second.law.step(replace(tick, judgements=[failing(0.0)]))
+    second.law.step(structs.replace(tick, judgements=[failing(0.0)]))
     assert set(second.law.memory.sums) == {"availability"}
