@@ -113,7 +113,7 @@ def read_ask(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Ask
         output_tokens=_told("output", asked, headers),
         tool=_forced_tool(asked),
         schema=_schema(form) if isinstance(form, dict) else None,
-        stop=tuple(s for s in ([stop] if isinstance(stop, str) else stop or ()) if isinstance(s, str) and s),
+        stop=tuple(s for s in ([stop] if isinstance(stop, str) else stop if isinstance(stop, list) else ()) if isinstance(s, str) and s),
         dimensions=_whole(asked, "dimensions", 4096) or 16,
         is_base64=asked.get("encoding_format") == "base64",
     )

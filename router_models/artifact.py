@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def _read_content(folder: Path | Traversable, where: str) -> dict[str, Any]:
     if len(raw) > CARD_BYTES_MAX:
         raise ArtifactError(f"{where}/{CARD_FILE} is larger than {CARD_BYTES_MAX} bytes; it was not written by this library")
     try:
-        content = json.loads(raw, parse_constant=_no_constant)
+        content = json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"{where}/{CARD_FILE} is not JSON ({exc}); restore it or train again") from exc
     if not isinstance(content, dict):
@@ -138,6 +139,14 @@ def _read_content(folder: Path | Traversable, where: str) -> dict[str, Any]:
     if version > SCHEMA_VERSION:
         raise ArtifactError(f"{where} has schema version {version}, this library reads {SCHEMA_VERSION}; upgrade the library")
     return content
+
+
+def _finite(text: str) -> float:
+    """Read a number; Python reads 1e400 as infinity, which JSON has no word for."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is beyond every number")
+    return number
 
 
 def _no_constant(name: str) -> float:
