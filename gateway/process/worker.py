@@ -37,7 +37,7 @@ from gateway.edges.telemetry.metrics import Metrics
 from gateway.edges.upstream.pool import AiohttpUpstream
 from gateway.edges.upstream.probe import Probe
 from gateway.edges.upstream.scrape import Scrape
-from gateway.pipeline import Pipeline
+from gateway.pipeline.pipeline import Pipeline
 from gateway.ports import Chance, Clock, StoreAway
 from gateway.runtime import Runtime
 from gateway.upkeep import Duty, Upkeep

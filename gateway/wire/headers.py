@@ -36,6 +36,7 @@ _HOP_BY_HOP = frozenset(
 # The organization and project belong to the client's key; sent along with ours, OpenAI refuses the pair.
 _CREDENTIALS = frozenset(("authorization", "x-api-key", "api-key", "cookie", "openai-organization", "openai-project"))
 _NOT_FORWARDED = _HOP_BY_HOP | _CREDENTIALS | {"host", "content-length", "accept-encoding", "expect", REQUEST_ID}
+_NOT_ENCODED = frozenset(("identity",))
 _HINT_PREFIXES = ("x-sluice-", "x-slo-")
 _RATE_PREFIX = "x-ratelimit-"
 # What a backend says about its own host, its cookies and its challenges is not for our clients.
@@ -170,6 +171,12 @@ def _duration(seconds: float) -> str:
     minutes, left_ms = divmod(ms, 60_000)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{left_ms / 1000:g}s"
+
+
+def is_encoded(headers: Headers) -> bool:
+    """Say whether a body is compressed."""
+    encodings = [text.lower() for name, text in headers if len(name) == 16 and name.lower() == "content-encoding"]
+    return not _NOT_ENCODED.issuperset(encodings)
 
 
 def is_broken(text: str) -> bool:

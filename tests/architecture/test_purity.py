@@ -73,10 +73,11 @@ def test_the_store_is_awaited_on_a_requests_way_in_one_place(house: Path) -> Non
     calls = {n.name for n in port.body if isinstance(n, ast.AsyncFunctionDef)} - {"close", "feedback"} | {"fetch"}
     assert {"flush", "grant", "poll"} <= calls
     found = []
-    for name in ("pipeline.py", "edges/server/chat.py", "edges/server/app.py", "edges/server/stream.py", "edges/server/reply.py"):
+    story = [f"pipeline/{file.name}" for file in sorted((house / "gateway/pipeline").glob("*.py"))]
+    for name in (*story, "edges/server/chat.py", "edges/server/app.py", "edges/server/stream.py", "edges/server/reply.py"):
         for node in ast.walk(ast.parse((house / "gateway" / name).read_text())):
             if isinstance(node, ast.Await) and isinstance(node.value, ast.Call) and called(node.value) in calls:
                 found.append(f"{name}: {ast.unparse(node.value.func)}")
-    assert found == ["pipeline.py: self._leases.fetch", "edges/server/app.py: self.feedback.flush"], (
+    assert found == ["pipeline/pipeline.py: self._leases.fetch", "edges/server/app.py: self.feedback.flush"], (
         "the second one is a duty's, in the background"
     )

@@ -39,7 +39,7 @@ class Running(Protocol):
 
 
 class Story(Protocol):
-    """What becomes of a request once its facts are known; `gateway/pipeline.py`."""
+    """What becomes of a request once its facts are known; `gateway/pipeline/`."""
 
     def scored(self, runtime: "Running", asked: Sequence[tuple[RequestFacts, Decoded]]) -> Sequence[tuple[float, ...] | None]:
         """Return predicted qualities of each request's candidates; None where nothing can be chosen."""

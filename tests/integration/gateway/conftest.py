@@ -19,7 +19,7 @@ from gateway.edges.outbox import TurnOutbox
 from gateway.edges.scoring.scorer import Scoring
 from gateway.edges.server.app import DataPort
 from gateway.edges.upstream.pool import AiohttpUpstream
-from gateway.pipeline import Pipeline
+from gateway.pipeline.pipeline import Pipeline
 from gateway.runtime import Runtime
 
 ANSWER = {

@@ -2,7 +2,7 @@ import pytest
 
 from gateway.domain.errors import GatewayError, Reason
 from gateway.domain.limit import LimitKind
-from gateway.wire.headers import DebugTrace, Trace, forwarded, is_broken, own, rate_limits, returned, without_rate_limits
+from gateway.wire.headers import DebugTrace, Trace, forwarded, is_broken, is_encoded, own, rate_limits, returned, without_rate_limits
 
 
 def test_what_the_client_sends_goes_on_in_its_order_and_spelling():
@@ -158,3 +158,7 @@ def test_durations_are_written_with_their_units(seconds: float, told: str):
 
 def test_of_a_backends_own_limits_nothing_is_left_where_ours_are_told():
     assert without_rate_limits([("X-RateLimit-Limit-Requests", "9"), ("retry-after", "1")]) == [("retry-after", "1")]
+
+
+def test_identity_is_no_encoding() -> None:
+    assert is_encoded([("Content-Encoding", "gzip")]) and not is_encoded([("content-encoding", "identity")]) and not is_encoded([])

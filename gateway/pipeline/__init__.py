@@ -1,0 +1,1 @@
+"""What becomes of one request, from its decoded body to its answer's last byte?"""
