@@ -146,6 +146,21 @@ async def test_a_stream_is_held_until_content_and_then_passed_on():
     assert world.upstream.answers[0].has_begun and world.books.outcomes[0].ttft_s is not None
 
 
+async def test_a_usage_chunk_that_only_we_asked_for_stays_here():
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}\n\n'
+    for more, told in ((b"", b""), (b',"stream_options":{"include_usage":true}', usage)):
+        world = World(stream(WORD + STOP + usage + DONE))
+        client = await world.answered(stream=True, more=more)
+        assert client.got == WORD + STOP + told + DONE and world.books.outcomes[0].prompt_tokens == 7
+
+
+async def test_a_stream_that_is_compressed_all_the_same_is_passed_on_unread():
+    script = Script((b"\x1f\x8b", b"\x00"), headers=(("content-type", "text/event-stream"), ("content-encoding", "gzip")))
+    world = World(script)
+    client = await world.answered(stream=True)
+    assert client.got == b"\x1f\x8b\x00" and client.is_whole and world.books.outcomes[0].is_estimated and world.is_clean()
+
+
 async def test_an_error_before_content_is_another_attempt_even_after_a_role():
     world = World(stream(ROLE, ERROR), stream(WORD, STOP, DONE), backends=2)
     client = await world.answered(stream=True)
