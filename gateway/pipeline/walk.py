@@ -80,7 +80,7 @@ class Walk:
         if self.overhead_s is None:
             self.overhead_s = max(now_s - self.facts.arrived_s - self.taken.queued_s, 0.0)
         else:
-            self.meter, self.pace = Meter(), None
+            self.meter, self.body, self.pace = Meter(), None, None
         self.answering, self.first_s = placed, None
 
     def first_token(self) -> None:

@@ -139,6 +139,13 @@ async def test_what_a_failed_attempt_said_is_no_part_of_the_answer():
     assert client.headers["x-sluice-attempts"] == "2" and world.books.outcomes[0].form is Form.WHOLE
 
 
+async def test_a_whole_error_before_it_does_not_hide_a_streams_form():
+    world = World(Script((ERROR[6:-2],)), stream(WORD, STOP, DONE), backends=2)
+    world.dispatcher = Dispatcher(world.catalog, VALID, {}, world.state)
+    client = await world.answered(stream=True, more=JSON)
+    assert client.got == WORD + STOP + DONE and world.books.outcomes[0].form is Form.NOT_JSON
+
+
 async def test_a_stream_is_held_until_content_and_then_passed_on():
     world = World(stream(b": hi\n\n", ROLE, WORD[:10], WORD[10:] + WORD, STOP, DONE))
     client = await world.answered(stream=True)
