@@ -19,7 +19,7 @@ from gateway.core.estimate.cost import billed_usd
 from gateway.core.placement.accounts import Attempt
 from gateway.core.placement.breaker import BreakerState
 from gateway.core.placement.health import HEALTHY
-from gateway.core.placement.place import Outlook, look, place
+from gateway.core.placement.place import Outlook, look, look_at, place
 from gateway.core.placement.readiness import late_probability, prefill_tokens_per_s, reopens_s
 from gateway.core.pricing.terms import Terms, terms_of
 from gateway.core.pricing.threshold import Gain
@@ -88,7 +88,7 @@ class Ticket:
         self.placed: Placed | None = None
         self.choice: Choice | None = None
         self.expectations: tuple[Expectation, ...] = ()
-        self.outlooks: tuple[Outlook, ...] = ()
+        self.outlooks: Sequence[Outlook] = ()
         self.listed_usd: tuple[float, ...] = ()
         """Expected dollars per candidate at list prices, without the learned factor."""
         self.is_scored = False
@@ -219,14 +219,19 @@ class Dispatcher:
         if pins:
             pin = pins.get(facts.route)
             ticket.pin = pin.threshold if pin is not None and pin.until_wall_s > wall_s else None
-        ticket.choice = choice = choose(self._question(ticket), ticket.terms, self._gains.get(facts.route, NO_GAIN))
+        question = Question(
+            es, ticket.usable, ticket.trial, facts.klass.value, facts.draws, facts.client_threshold, facts.may_set_threshold, ticket.pin
+        )
+        ticket.choice = choice = choose(question, ticket.terms, self._gains.get(facts.route, NO_GAIN))
         if len(es) > 1 and len(es) == len(facts.candidates):
-            state.sample.add(facts.route, facts.klass.value, tuple([e.quality for e in es]), ticket.listed_usd)
+            state.sample.add(facts.route, facts.klass.value, qualities or (NEUTRAL_QUALITY,) * len(es), ticket.listed_usd)
         wanted = choice.model if self.mode == "enforce" else self._first_usable(ticket)
-        refused = self._take(ticket, wanted, now_s, wall_s)
-        if refused is not None or ticket.lacks:
-            return refused or ticket
-        return self._admit(ticket, models, wanted if ticket.draw is None else ticket.wanted, now_s)
+        if facts.tenant in self._limited:
+            refused = self._take(ticket, wanted, now_s, wall_s)
+            if refused is not None or ticket.lacks:
+                return refused or ticket
+            wanted = ticket.wanted
+        return self._admit(ticket, models, wanted, now_s)
 
     def drawn(self, ticket: Ticket, refused: Shed | None, now_s: float, wall_s: float = 0.0) -> Ticket | Shed:
         """Go on with a ticket that lacked units, now that the store was asked for them.
@@ -380,12 +385,12 @@ class Dispatcher:
         is_whole = len(models) == len(candidates)
         outlooks, usable, trial, out, listed = [], [], [], [], []
         for i, m in enumerate(models):
-            at, name = i if is_whole else candidates.index(m), m.name
-            outlook = look(m, prompt_tokens, now_s, placement)
+            at, name, standing = i if is_whole else candidates.index(m), m.name, placement.standing(m)
+            outlook = look_at(standing, prompt_tokens, now_s)
             outlooks.append(outlook)
             usable.append(outlook.room != "down")
             trial.append(outlook.is_trial)
-            health = placement.standing(m).health
+            health = standing.health
             late = health.late
             if late_s is not None:
                 if is_binned:
@@ -399,25 +404,15 @@ class Dispatcher:
             breaks = 0.0 if loyal is None or name == loyal else 1.0
             quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
             out.append(Expectation(name, quality, health.success, late, usd * factors.get(name, 1.0), completion, stall, breaks))
-        ticket.outlooks, ticket.usable, ticket.trial = tuple(outlooks), tuple(usable), tuple(trial)
+        ticket.outlooks, ticket.usable, ticket.trial = outlooks, tuple(usable), tuple(trial)
         ticket.expectations, ticket.listed_usd, ticket.is_scored = tuple(out), tuple(listed), qualities is not None
-
-    def _question(self, ticket: Ticket) -> Question:
-        facts = ticket.facts
-        return Question(
-            ticket.expectations, ticket.usable, ticket.trial, facts.klass.value, facts.draws,
-            facts.client_threshold, facts.may_set_threshold, ticket.pin,
-        )  # fmt: skip
 
     def _first_usable(self, ticket: Ticket) -> str:
         """Observe mode changes nothing: the best model answers, as it would without us."""
         return next(e.model for e, ok in zip(ticket.expectations, ticket.usable, strict=True) if ok)
 
     def _take(self, ticket: Ticket, wanted: str, now_s: float, wall_s: float) -> Shed | None:
-        """Take the request from its tenant's limits; unlimited tenants pay one look."""
-        tenant = self._limited.get(ticket.facts.tenant)
-        if tenant is None:
-            return None
+        """Take the request from its tenant's limits."""
         refused = self._draw(ticket, wanted, now_s, wall_s)
         return refused if refused is None else self._take_other(ticket, refused, now_s, wall_s)
 
@@ -471,7 +466,7 @@ class Dispatcher:
         model, outlook = models[at], ticket.outlooks[at]
         delay_s = outlook.delay_s if outlook.backend is not None else None
         if delay_s == 0.0 and not state.schedule.waiting:  # Nobody waits anywhere and nothing would delay it: the usual case.
-            self._put(ticket, model, outlook.backend)
+            self._put(ticket, at, model, outlook.backend)
             return ticket
         rate = prefill_tokens_per_s(model, now_s, state.placement)
         deadline_s = facts.arrived_s + facts.klass.ttft_deadline_s
@@ -479,27 +474,26 @@ class Dispatcher:
             ticket, model.name, facts.klass.rank, deadline_s, facts.prompt_tokens, delay_s, rate, now_s, facts.draws[1]
         )
         if admitted is True:
-            self._put(ticket, model, outlook.backend)
+            self._put(ticket, at, model, outlook.backend)
         if isinstance(admitted, bool):
             return ticket
-        for other, there in zip(models, ticket.outlooks, strict=True):
+        for i, (other, there) in enumerate(zip(models, ticket.outlooks, strict=True)):
             if other is not model and there.backend is not None and self._moves(ticket, other, now_s):
-                self._put(ticket, other, there.backend)
+                self._put(ticket, i, other, there.backend)
                 return ticket
         if ticket.draw is not None:
             state.limits.undo(ticket.draw)
         return admitted
 
-    def _put(self, ticket: Ticket, model: Model, backend: Backend | None) -> None:
-        """Name the backend that takes the next attempt."""
+    def _put(self, ticket: Ticket, at: int, model: Model, backend: Backend | None) -> None:
+        """Name the backend that takes the next attempt; `at`: where its model stands among the candidates."""
         choice, terms = ticket.choice, ticket.terms
         assert choice is not None and terms is not None and backend is not None
-        es = ticket.expectations
-        ticket.at = _index(es, model.name)
+        ticket.at = at
         if model.name != choice.model:  # The record keeps what was decided; the client is told why another answers.
             why = "fallback" if self.mode == "enforce" or ticket.attempts else "observe"
             choice = Choice(model.name, why, choice.scores, choice.margin, choice.win_rate, choice.threshold)
-        ticket.placed = Placed(choice, model, backend, es, terms.version)
+        ticket.placed = Placed(choice, model, backend, ticket.expectations, terms.version)
 
     def _fall_back(self, ticket: Ticket, placed: Placed, now_s: float) -> Again | None:
         """Another backend of the same model, else the best-scored other candidate."""
@@ -507,7 +501,7 @@ class Dispatcher:
         avoid = frozenset(ticket.tried)
         backend = place(placed.model, ticket.facts.prompt_tokens, now_s, state.placement, avoid)
         if backend is not None:
-            self._put(ticket, placed.model, backend)
+            self._put(ticket, ticket.at, placed.model, backend)
             return Again(0.0, is_retry=False)
         scores = ticket.choice.scores if ticket.choice is not None else ()
         order = sorted(range(len(ticket.expectations)), key=lambda i: -scores[i])
@@ -517,7 +511,7 @@ class Dispatcher:
                 continue
             backend = place(model, ticket.facts.prompt_tokens, now_s, state.placement, avoid)
             if backend is not None and self._moves(ticket, model, now_s):
-                self._put(ticket, model, backend)
+                self._put(ticket, i, model, backend)
                 return Again(0.0, is_retry=False)
         return None
 
@@ -542,7 +536,7 @@ class Dispatcher:
         for candidate in (self.catalog.models.get(n) for n in names):
             backend = place(candidate, ticket.facts.prompt_tokens, now_s, self.state.placement) if candidate is not None else None
             if candidate is not None and backend is not None and self._moves(ticket, candidate, now_s):
-                self._put(ticket, candidate, backend)
+                self._put(ticket, _index(ticket.expectations, candidate.name), candidate, backend)
                 self._reserve(ticket, now_s)
                 return True
         return False

@@ -14,7 +14,7 @@ Source: reference/serving_systems.md sections 0, 3.1, 3.2.
 from math import inf
 from typing import Literal
 
-from gateway.core.placement.accounts import PlacementState
+from gateway.core.placement.accounts import PlacementState, Standing
 from gateway.core.placement.breaker import CLOSED, HALF_OPEN
 from gateway.domain.catalog import Backend, Model
 from gateway.domain.value import Value
@@ -65,10 +65,15 @@ def look(
         avoid: ids of backends that are out for this request.
         forced: a probe, which a half-open backend takes beside its trial.
     """
+    return look_at(state.standing(model), prompt_tokens, now_s, avoid, forced)
+
+
+def look_at(standing: Standing, prompt_tokens: int, now_s: float, avoid: frozenset[str] = NOBODY, forced: bool = False) -> Outlook:
+    """Return the same of a model whose standing is at hand."""
     best: Backend | None = None
     best_s = wait_s = inf
     has_room = is_idle = is_half_open = is_closed = False
-    for backend, account in state.standing(model).backends:
+    for backend, account in standing.backends:
         breaker, load = account.breaker, account.load
         if breaker.state is CLOSED:
             is_closed = True

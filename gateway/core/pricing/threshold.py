@@ -66,7 +66,7 @@ def alpha(gain: Gain, priced: float, value: float, strong_success: float, weak_s
         strong_success, weak_success: a_S, a_W.
         weak_quality: q_W.
     """
-    needed = (priced / value + weak_quality * (weak_success - strong_success)) / max(strong_success, 1e-6)
+    needed = (priced / value + weak_quality * (weak_success - strong_success)) / (strong_success if strong_success > 1e-6 else 1e-6)
     return gain.win_rate(needed)
 
 
