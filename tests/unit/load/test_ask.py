@@ -45,7 +45,7 @@ def test_options_are_read_and_null_means_absent() -> None:
     assert (asked.is_streamed, asked.includes_usage, asked.n, asked.tokens_max, asked.stop) == (True, True, 3, 5, ("the",))
     asked = chat(stream=None, stream_options=None, n=None, max_tokens=None, stop=None, response_format=None, tools=None, tool_choice=None)
     assert asked == chat()
-    assert chat(stop=["a", "b"]).stop == ("a", "b")
+    assert chat(stop=["a", "b"]).stop == ("a", "b") and chat(stop=7).stop == () == chat(stop=True).stop
 
 
 def test_unknown_fields_are_accepted() -> None:

@@ -177,7 +177,9 @@ def test_a_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str, damag
         load(folder)
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "{}", "NaN", '{"schema_version": NaN}', "[" * 100_000, "\x00", '{"schema_version": 1}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "3", "{}", "NaN", '{"schema_version": NaN}', '{"schema_version": 1e999}', "[" * 100_000, "\x00", '{"schema_version": 1}']
+)
 def test_a_card_of_another_form_is_refused(saved: Path, tmp_path: Path, text: str):
     folder = copy(saved, tmp_path)
     (folder / "card.json").write_text(text)
