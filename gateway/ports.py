@@ -171,6 +171,10 @@ class UpstreamAnswer(Protocol):
     is_stream: bool
     """True for text/event-stream."""
 
+    def ready(self) -> bytes | None:
+        """Return the whole body where it is all here; else None, and nothing is taken."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield body bytes as they come; the idle and total clocks run inside.
 

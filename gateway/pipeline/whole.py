@@ -23,6 +23,21 @@ WHOLE_BYTES_MAX = 8 * 1024 * 1024
 async def pass_whole(walk: Walk, answer: Answer) -> None:
     """Pass on an answer that is not streamed."""
     walk.first_token()
+    body = answer.ready()
+    if body is None and (body := await _gathered(walk, answer)) is None:
+        return
+    if not is_encoded(answer.headers):
+        if not body.lstrip().startswith(b"{"):
+            raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "the answer is not a JSON object")
+        walk.meter.see_whole(body)
+        walk.body = body
+        if not walk.meter.has_content and is_error(body):
+            raise failure_in(body)
+    await _send_served(walk, answer.status, returned(answer.headers, False), body)
+
+
+async def _gathered(walk: Walk, answer: Answer) -> bytes | None:
+    """Return a body that comes in pieces; one that is too large to be held is passed on as it comes, and None returned."""
     parts: list[bytes] = []
     size = 0
     async for chunk in answer.chunks():
@@ -35,19 +50,11 @@ async def pass_whole(walk: Walk, answer: Answer) -> None:
             await walk.open(answer.status, returned(answer.headers, False))
             await walk.client.write(b"".join(parts))
             parts.clear()
-    if walk.is_open:
-        walk.settle(Reason.SERVED)
-        await walk.client.finish()
-        return
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    if not is_encoded(answer.headers):
-        if not body.lstrip().startswith(b"{"):
-            raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "the answer is not a JSON object")
-        walk.meter.see_whole(body)
-        walk.body = body
-        if not walk.meter.has_content and is_error(body):
-            raise failure_in(body)
-    await _send_served(walk, answer.status, returned(answer.headers, False), body)
+    if not walk.is_open:
+        return b"".join(parts)
+    walk.settle(Reason.SERVED)
+    await walk.client.finish()
+    return None
 
 
 async def pass_aggregate(walk: Walk, answer: Answer) -> None:

@@ -253,14 +253,14 @@ class DataPort:
             )
 
     def _spawn(self, reply: Reply, answering: Callable[[], Awaitable[None]]) -> None:
-        task = self._loop.create_task(self._answer_usual(reply, answering))
-        self._in_flight[task] = None
+        reply.task = self._loop.create_task(self._answer_usual(reply, answering))
+        self._in_flight[reply.task] = None
 
     async def _answer_usual(self, reply: Reply, answering: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.current_task(self._loop)  # Not told the loop, asyncio asks the kernel for the process's id to find it.
+        task = reply.task
         assert task is not None
         try:
-            if reply.begin(task):
+            if reply.begin():
                 await answering()
         except ClientGone:
             pass

@@ -21,14 +21,16 @@ class Reply:
     """One answer on one connection; `ports.ClientStream`."""
 
     __slots__ = (
-        "_clock", "_connection", "_head", "_is_chunked", "_outbox", "_task", "_waits", "_write_timeout_s",
-        "is_left", "is_whole", "keep_alive", "status",
+        "_clock", "_connection", "_has_begun", "_head", "_is_chunked", "_outbox", "_waits", "_write_timeout_s",
+        "is_left", "is_whole", "keep_alive", "status", "task",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, outbox: Outbox, clock: Clock, write_timeout_s: float, keep_alive: bool) -> None:
         self._connection, self._outbox, self._clock, self._write_timeout_s = connection, outbox, clock, write_timeout_s
         self.keep_alive = keep_alive
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        """What answers."""
+        self._has_begun = False
         self.is_left = False
         """True once the client left before the answer was whole."""
         self.status: int | None = None
@@ -47,23 +49,23 @@ class Reply:
         transport = self._connection.transport
         return transport is None or transport.is_closing()
 
-    def begin(self, task: asyncio.Task[None]) -> bool:
-        """Name the running task that answers; False when there is nobody left to answer. Called at its very start.
+    def begin(self) -> bool:
+        """Note that `task` runs; False when there is nobody left to answer. Called at its very start.
 
         A task that is cancelled before it ran does not even run its `finally`.
         """
-        self._task = task
+        self._has_begun = True
         return not self.is_left
 
     def leave(self) -> None:
         """Cancel the answer: the client has gone."""
         self.is_left = True
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None and self._has_begun:
+            self.task.cancel()
 
     def end(self) -> None:
         """Give the connection back for the next call, or close it where this answer has no end."""
-        self._task = None
+        self.task = None
         is_kept = self.keep_alive and self.is_whole
         if self._waits and not (is_kept and self._connection.is_staying):
             self._outbox.post()

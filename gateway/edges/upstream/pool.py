@@ -195,6 +195,16 @@ class HttpAnswer:
         """Stop the first token's clock of a stream; the idle clock takes over."""
         self._clocks.first_token_came()
 
+    def ready(self) -> bytes | None:
+        """Return the whole body where it is all here; else None, and nothing is taken."""
+        answer = self._answer
+        if self._is_over or not answer.is_complete or not answer.body_bytes:
+            return None
+        data = self._connection.take()
+        self._is_over = True
+        self.close()
+        return data
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield body bytes as they come.
 

@@ -79,6 +79,9 @@ class Answer:
         self.is_stream = any("event-stream" in text for _, text in script.headers)
         self.has_begun = self.is_closed = False
 
+    def ready(self) -> bytes | None:
+        return None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         for chunk in self.script.chunks:
             if isinstance(chunk, Exception):

@@ -23,19 +23,16 @@ class Gate:
 
     def __init__(self, handler: Any, write_timeout_s: float) -> None:
         self._handler, self._write_timeout_s = handler, write_timeout_s
-        self._tasks: list[asyncio.Task[None]] = []
 
     def answer_usual(self, connection: Any, call: Any, body: bytes) -> Reply:
         assert body == b"body" and call.length == 4
         reply = Reply(connection, TurnOutbox(), SystemClock(), self._write_timeout_s, keep_alive=True)
-        self._tasks.append(asyncio.ensure_future(self._run(reply)))
+        reply.task = asyncio.ensure_future(self._run(reply))
         return reply
 
     async def _run(self, reply: Reply) -> None:
-        task = asyncio.current_task()
-        assert task is not None
         try:
-            if reply.begin(task):
+            if reply.begin():
                 await self._handler(reply)
         finally:
             reply.end()

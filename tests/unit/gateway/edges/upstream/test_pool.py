@@ -57,6 +57,23 @@ async def body_of(answer) -> bytes:
     return b"".join([chunk async for chunk in answer.chunks()])
 
 
+async def test_a_body_that_came_with_its_head_is_ready_and_its_connection_used_again(upstream, server):
+    for _ in range(2):
+        answer = await upstream.send(server.backend, call())
+        assert answer.ready() == b"ok" and answer.ready() is None
+        assert await body_of(answer) == b""
+        answer.close()
+    assert len(server.heads) == 2 and not server.closed.is_set()
+
+
+async def test_a_body_that_still_comes_is_not_ready_and_nothing_of_it_is_lost(upstream, server):
+    server.answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
+    answer = await upstream.send(server.backend, call(ttft_s=0.3))
+    assert answer.ready() is None
+    assert await anext(answer.chunks()) == b"ok"
+    answer.close()
+
+
 async def failure(upstream, backend, made: Call | None = None) -> UpstreamFailure:
     with pytest.raises(UpstreamFailure) as caught:
         await upstream.send(backend, made or call())
