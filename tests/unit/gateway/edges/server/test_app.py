@@ -274,8 +274,9 @@ async def test_a_fault_in_scoring_is_answered_for_every_call_of_the_turn():
     await clients.port.drain(0.0)
 
 
-async def test_a_call_that_arrived_just_before_the_drain_is_told():
+@pytest.mark.parametrize("grace_s", [0.0, 5.0])
+async def test_a_call_that_arrived_just_before_the_drain_is_told(grace_s: float):
     clients = Clients(Told())
     clients.send(asking("a"))
-    await clients.port.drain(5.0)
+    assert await clients.port.drain(grace_s) == 0 and clients.port.in_flight == 0
     assert b" 503 " in clients.wires[0].got and clients.story.refused == ["shutting_down"]
