@@ -144,7 +144,8 @@ class Walk:
     def own_headers(self, reason: Reason | None = None) -> list[tuple[str, str]]:
         """Return what we say of the request's way in an answer's head; of a refusal, its reason."""
         ticket, facts, placed = self.ticket, self.facts, self.answering
-        choice = ticket.choice if ticket is not None else None
+        # Where another model than the chosen one answers, its placement says so; the record keeps what was decided.
+        choice = placed.choice if placed is not None else ticket.choice if ticket is not None else None
         why = reason.value if reason is not None else choice.reason if choice is not None else "none"
         attempts = 0 if ticket is None else ticket.attempts
         model = None if placed is None else placed.model.name

@@ -13,6 +13,13 @@ async def test_a_failed_attempt_goes_to_another_backend_and_a_client_sees_one_an
     assert [o.reason for o in world.books.outcomes] == [Reason.SERVED] and world.is_clean()
 
 
+async def test_a_client_is_told_that_another_model_than_the_chosen_one_answers():
+    world = World(fails(), Script(), models=2)
+    client = await world.answered()
+    assert (client.headers["x-sluice-model"], client.headers["x-sluice-reason"]) == (world.books.outcomes[0].model, "fallback")
+    assert "fallback" not in world.books.records[0], "the record keeps what was decided"
+
+
 async def test_no_attempt_is_made_that_the_total_clock_does_not_allow():
     world = World(fails(Reason.UPSTREAM_RATE_LIMITED, retry_after_s=1.0, status=429))
     world.patience.total_timeout = 0.5
