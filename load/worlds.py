@@ -6,11 +6,10 @@ gap) for budgets; verdicts only where there are any. True success probabilities,
 not chosen are never read. Writes the decision and tick logs that a scorer reads.
 """
 
-import heapq
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from itertools import count
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -115,30 +114,29 @@ def replay(world: World, law: str) -> Run:
     facts = world.facts
     core = core_of(facts, law)
     dispatcher, governor, counts = core.dispatcher, core.governor, core.dispatcher.state.counts
-    names = list(facts["classes"])
-    classes = [dispatcher.catalog.classes[n] for n in names]
+    classes = [dispatcher.catalog.classes[n] for n in facts["classes"]]
     candidates = tuple(dispatcher.catalog.models[m] for m in MODELS)
-    shown = {n: world.columns[n].tolist() for n in AT_ARRIVAL}
-    chosen = {m: [world.columns[n.format(m)].tolist() for n in OF_CHOSEN] for m in MODELS}
+    shown = zip(*[world.columns[n].tolist() for n in AT_ARRIVAL], strict=True)
+    chosen = {m: list(zip(*[world.columns[n.format(m)].tolist() for n in OF_CHOSEN], strict=True)) for m in MODELS}
     settle, has_verdict = world.columns["settle_s"].tolist(), world.columns["has_verdict"].tolist()
     draws = np.random.Generator(np.random.PCG64([facts["seed"], 99])).random((facts["rows"], 2)).tolist()
     gaps = [(e["start_s"], e["end_s"]) for e in facts["events"] if e["kind"] == "telemetry_gap"]
-    delay, serial = facts["telemetry_delay_s"], count()
-    settling: list[tuple[float, int, int, Ticket]] = []
-    telling: list[tuple[float, int, list[Entry]]] = []
-    choices, ticks = [""] * facts["rows"], list[dict[str, Any]]()
+    delay, tick_s = facts["telemetry_delay_s"], facts["tick_s"]
+    settling: list[tuple[float, int, str, Ticket]] = []
+    telling: deque[tuple[float, list[Entry]]] = deque()
+    """In order: what happens later is never told earlier."""
+    choices, ticks = list[str](), list[dict[str, Any]]()
 
     def tell(entries: list[Entry], at_s: float) -> None:
         told = at_s + delay
         for start, end in gaps:
             told = end if start <= told < end else told
-        heapq.heappush(telling, (told, next(serial), entries))
+        telling.append((told, entries))
 
     def settle_until(t_s: float) -> None:
         while settling and settling[0][0] <= t_s:
-            at_s, _, row, ticket = heapq.heappop(settling)
-            model = choices[row]
-            ok, usd, ttft_s, y = (column[row] for column in chosen[model])
+            at_s, row, model, ticket = heappop(settling)
+            ok, usd, ttft_s, y = chosen[model][row]
             reason = Reason.SERVED if ok else Reason.UPSTREAM_ERROR
             outcome = Outcome(reason, model, ttft_s if ok else None, settle[row], was_streamed=True, billed_usd=usd)
             entries = dispatcher.ended(ticket, outcome, at_s, at_s).entries
@@ -150,7 +148,7 @@ def replay(world: World, law: str) -> Run:
         if not any(a <= now_s < b for a, b in gaps):
             fresh: defaultdict[str, int] = defaultdict(int)
             while telling and telling[0][0] <= now_s:
-                for name, amount in heapq.heappop(telling)[2]:
+                for name, amount in telling.popleft()[1]:
                     fresh[name] += amount
             counts.add(fresh.items(), now_s)
             health = {m: dispatcher.state.placement.health(m) for m in MODELS}
@@ -163,29 +161,29 @@ def replay(world: World, law: str) -> Run:
         ticks.append({"t_s": now_s, "alpha_ref": prices.alpha_ref[ROUTE], "prices": named, "infeasible": list(prices.infeasible)})
 
     next_tick = 0.0
-    for row, t_s in enumerate(shown["t_s"]):
+    for row, (t_s, klass, q_strong, q_weak, usd_strong, usd_weak) in enumerate(shown):
         while next_tick <= t_s:
             settle_until(next_tick)
             govern(next_tick)
-            next_tick += facts["tick_s"]
+            next_tick += tick_s
         settle_until(t_s)
-        quality = (shown["q_strong"][row], shown["q_weak"][row])
         request = RequestFacts(
-            str(row), Endpoint.CHAT, "world", classes[shown["klass"][row]], ROUTE, candidates, 1, None, True, t_s,
-            (draws[row][0], draws[row][1]), expected_usd=(shown["usd_strong_expected"][row], shown["usd_weak_expected"][row]),
+            str(row), Endpoint.CHAT, "world", classes[klass], ROUTE, candidates, 1, None, True, t_s, tuple(draws[row]),
+            expected_usd=(usd_strong, usd_weak),
         )  # fmt: skip
-        ticket = dispatcher.decide(request, quality, t_s, t_s)
+        ticket = dispatcher.decide(request, (q_strong, q_weak), t_s, t_s)
         if not isinstance(ticket, Ticket) or ticket.placed is None:
-            choices[row] = "shed"
+            choices.append("shed")
             continue
-        choices[row] = ticket.placed.model.name
+        model = ticket.placed.model.name
+        choices.append(model)
         dispatcher.sent(ticket, t_s)
         tell(ticket.opening, t_s)
-        heapq.heappush(settling, (t_s + settle[row], next(serial), row, ticket))
+        heappush(settling, (t_s + settle[row], row, model, ticket))
     while next_tick < facts["period_s"]:
         settle_until(next_tick)
         govern(next_tick)
-        next_tick += facts["tick_s"]
+        next_tick += tick_s
     return Run(choices, [d[0] for d in draws], ticks, core)
 
 
