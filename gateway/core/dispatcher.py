@@ -16,12 +16,13 @@ from gateway.core.budget.promise import Promise, promise_of
 from gateway.core.budget.slis.coherence import SWITCHES_MAX
 from gateway.core.budget.slo import Slo
 from gateway.core.estimate.cost import billed_usd
+from gateway.core.lane import Lane
 from gateway.core.placement.accounts import Attempt
 from gateway.core.placement.breaker import BreakerState
 from gateway.core.placement.health import HEALTHY
 from gateway.core.placement.place import Outlook, look, look_at, place
 from gateway.core.placement.readiness import late_probability, prefill_tokens_per_s, reopens_s
-from gateway.core.pricing.terms import Terms, terms_of
+from gateway.core.pricing.terms import Terms
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.fit import fits
 from gateway.core.routing.route import Question, choose
@@ -50,7 +51,7 @@ BILLS_PROMPT = frozenset({Reason.UPSTREAM_TIMEOUT_TTFT, Reason.UPSTREAM_CUT, Rea
 """Failures after which the prompt was probably processed, hence billed."""
 DUST_USD = 1e-12
 """Below this, what is reserved is the rounding of sums, not money."""
-NO_GAIN = Gain()
+NO_GAIN, NO_PRICES = Gain(), Prices(0, 0, "", 0.0, "none")
 
 
 class Ticket:
@@ -160,11 +161,9 @@ class Dispatcher:
         self._retry_share, self._attempts_max = retry_share, attempts_max
         self._slos = tuple(slos)
         self._has_tenants = len(catalog.tenants) > 1
-        self._promises: dict[str, Promise] = {}
-        self._terms: dict[str, Terms] = {}
+        self._lanes: dict[str, Lane] = {}
         self._limited = {t.name: t for t in catalog.tenants.values() if is_limited(t)}
         self._limits: dict[tuple[str, str | None, str], tuple[Limit, ...]] = {}
-        self._prices = state.prices or Prices(0, 0, "", 0.0, "none")
 
     # -- prices in force -------------------------------------------------------------------------------------------
 
@@ -175,21 +174,15 @@ class Dispatcher:
         state.prices, state.overrides, state.prices_seen_s = prices, overrides, now_s
         return is_new
 
-    def terms(self, route: str) -> Terms:
-        """Return what requests of a route pay now."""
-        prices = self.state.prices
-        if prices is not None and prices is not self._prices:
-            self._prices, self._terms = prices, {}
-        known = self._terms.get(route)
-        if known is None:
-            known = self._terms[route] = terms_of(self._prices, route)
-        return known
-
     def promise(self, route: str) -> Promise:
         """Return what the SLOs promise to requests of a route."""
-        known = self._promises.get(route)
+        return self._lane(route).promise
+
+    def _lane(self, route: str) -> Lane:
+        known = self._lanes.get(route)
         if known is None:
-            known = self._promises[route] = promise_of(self._slos, route)
+            gain, prices = self._gains.get(route, NO_GAIN), self.state.prices or NO_PRICES
+            known = self._lanes[route] = Lane(route, promise_of(self._slos, route), gain, self._book.opening(route), prices)
         return known
 
     # -- one request -----------------------------------------------------------------------------------------------
@@ -208,13 +201,14 @@ class Dispatcher:
         models = fits(facts.candidates, facts.prompt_tokens, facts.tokens_max)
         if not models:
             return self._too_long(facts)
-        ticket = Ticket(facts, self._book.opening(facts.route))
-        self._foresee(ticket, models, qualities, now_s)
+        lane = self._lane(facts.route)
+        ticket = Ticket(facts, lane.opening)
+        ticket.mode, ticket.terms = self.mode, lane.at(state.prices or NO_PRICES)
+        self._foresee(ticket, lane, models, qualities, now_s)
         if True not in ticket.usable:
             wait_s = min(reopens_s(m, now_s, state.placement) for m in models)
             return Shed(Reason.NO_BACKEND, f"no backend of {', '.join(m.name for m in models)} is available", wait_s)
         es = ticket.expectations
-        ticket.terms, ticket.mode = self.terms(facts.route), self.mode
         pins = state.overrides.pins
         if pins:
             pin = pins.get(facts.route)
@@ -222,7 +216,7 @@ class Dispatcher:
         question = Question(
             es, ticket.usable, ticket.trial, facts.klass.value, facts.draws, facts.client_threshold, facts.may_set_threshold, ticket.pin
         )
-        ticket.choice = choice = choose(question, ticket.terms, self._gains.get(facts.route, NO_GAIN))
+        ticket.choice = choice = choose(question, ticket.terms, lane.gain)
         if len(es) > 1 and len(es) == len(facts.candidates):
             state.sample.add(facts.route, facts.klass.value, qualities or (NEUTRAL_QUALITY,) * len(es), ticket.listed_usd)
         wanted = choice.model if self.mode == "enforce" else self._first_usable(ticket)
@@ -372,24 +366,23 @@ class Dispatcher:
 
     # -- helpers ---------------------------------------------------------------------------------------------------
 
-    def _foresee(self, ticket: Ticket, models: Sequence[Model], qualities: tuple[float, ...] | None, now_s: float) -> None:
+    def _foresee(self, ticket: Ticket, lane: Lane, models: Sequence[Model], qualities: tuple[float, ...] | None, now_s: float) -> None:
         """Note where each fitting candidate would answer, what it would probably do, and what it would cost at list prices."""
-        state, factors, facts = self.state, self._prices.factors, ticket.facts
+        state, factors, facts, promise = self.state, lane.prices.factors, ticket.facts, lane.promise
         placement, lengths, prompt_tokens, candidates = state.placement, state.lengths, facts.prompt_tokens, facts.candidates
-        promise = self.promise(facts.route)
         is_binned, loyal = promise.is_binned, None
         late_s = promise.first_token_s(prompt_tokens) if is_binned else promise.only_first_token_s
         if promise.keeps_conversations and facts.named is None:
             kept = state.conversations.look(facts.draws[0], facts.turns)
             loyal = kept.model if kept is not None and kept.switches >= SWITCHES_MAX else None
-        is_whole = len(models) == len(candidates)
-        outlooks, usable, trial, out, listed = [], [], [], [], []
+        is_whole, is_any_down = len(models) == len(candidates), False
+        outlooks, out, listed = [], [], []
         for i, m in enumerate(models):
             at, name, standing = i if is_whole else candidates.index(m), m.name, placement.standing(m)
             outlook = look_at(standing, prompt_tokens, now_s)
             outlooks.append(outlook)
-            usable.append(outlook.room != "down")
-            trial.append(outlook.is_trial)
+            if outlook.room == "down" or outlook.is_trial:
+                is_any_down = True
             health = standing.health
             late = health.late
             if late_s is not None:
@@ -404,7 +397,9 @@ class Dispatcher:
             breaks = 0.0 if loyal is None or name == loyal else 1.0
             quality = NEUTRAL_QUALITY if qualities is None else qualities[at]
             out.append(Expectation(name, quality, health.success, late, usd * factors.get(name, 1.0), completion, stall, breaks))
-        ticket.outlooks, ticket.usable, ticket.trial = outlooks, tuple(usable), tuple(trial)
+        ticket.outlooks, ticket.usable, ticket.trial = outlooks, (True,) * len(models), (False,) * len(models)
+        if is_any_down:
+            ticket.usable, ticket.trial = tuple([o.room != "down" for o in outlooks]), tuple([o.is_trial for o in outlooks])
         ticket.expectations, ticket.listed_usd, ticket.is_scored = tuple(out), tuple(listed), qualities is not None
 
     def _first_usable(self, ticket: Ticket) -> str:
@@ -462,7 +457,7 @@ class Dispatcher:
     def _admit(self, ticket: Ticket, models: Sequence[Model], wanted: str, now_s: float) -> Ticket | Shed:
         """Send now, queue, take another candidate that has room, or refuse."""
         state, facts = self.state, ticket.facts
-        at = _index(ticket.expectations, wanted)  # one for each of `models`
+        at = 0 if models[0].name == wanted else _index(ticket.expectations, wanted)  # one for each of `models`
         model, outlook = models[at], ticket.outlooks[at]
         delay_s = outlook.delay_s if outlook.backend is not None else None
         if delay_s == 0.0 and not state.schedule.waiting:  # Nobody waits anywhere and nothing would delay it: the usual case.

@@ -5,7 +5,7 @@ request rate, the billed/expected factors) is published with the prices, so that
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
@@ -74,7 +74,8 @@ class Governor:
         """
         rank = {name: i for i, name in enumerate(priority)}
         self._slos = sorted(slos, key=lambda s: rank.get(s.spec.name, len(rank)))
-        self._law, self._models, self._gains, self._cards = law, tuple(models), gains, cards
+        self._law, self._gains, self._cards = law, gains, cards
+        self._billed = [(m, f"m.{m}.n", f"m.{m}.usd", f"m.{m}.exp") for m in models]
         self._config_hash, self._delay_s, self._classes = config_hash, telemetry_delay_s, classes or {}
         self._ledger = Ledger(self._slos)
         self._alerts = Alerts()
@@ -119,7 +120,7 @@ class Governor:
             counts: all slots.
             fresh: what they gained since the last tick, by field.
             health: success and lateness per model, as this process sees them.
-            is_quick: leave the board empty (it sums many windows; simulations need it once a minute).
+            is_quick: leave memory and board empty (the board sums many windows; simulations need it once a minute).
         """
         m, cards = self._memory, self._cards()
         dt_s = max(wall_s - m.last_wall_s, 0.0) if m.last_wall_s is not None else 0.0  # A wall clock may be set back.
@@ -140,10 +141,10 @@ class Governor:
             self._ruling = self._law.step(tick)
             self._priced = as_prices(self._ruling, judgements)
         m.version += 1
-        prices = self._say(self._ruling, judgements, cards, fencing_token, wall_s)
-        return Published(
-            prices, self._remember(), {} if is_quick else board_of(prices, judgements, counts, wall_s, self._alerts), judgements
-        )
+        prices = self._say(self._ruling, judgements, cards, factors, fencing_token, wall_s)
+        if is_quick:
+            return Published(prices, {}, {}, judgements)
+        return Published(prices, self._remember(), board_of(prices, judgements, counts, wall_s, self._alerts), judgements)
 
     @property
     def slos(self) -> Sequence[Slo]:
@@ -190,7 +191,7 @@ class Governor:
             ruling = self._law.step(now)
             priced = as_prices(ruling, held)
         self._ruling, self._priced = ruling, priced
-        return Published(self._say(ruling, held, cards, 0, wall_s), self._remember(), {}, held)
+        return Published(self._say(ruling, held, cards, self._factors(), 0, wall_s), self._remember(), {}, held)
 
     def _learn(self, fresh: Mapping[str, int], settled: int, dt_s: float) -> None:
         """Average the request rate, and what models bill against what was expected."""
@@ -202,8 +203,8 @@ class Governor:
             return
         m.age_s = min(m.age_s + dt_s, RATE_MEMORY_S)
         m.rate += (settled / dt_s - m.rate) * min(1.0, dt_s / m.age_s)
-        for name in self._models:
-            bills, usd, expected = (fresh.get(f"m.{name}.{what}", 0) for what in ("n", "usd", "exp"))
+        for name, n_field, usd_field, expected_field in self._billed:
+            bills, usd, expected = fresh.get(n_field, 0), fresh.get(usd_field, 0), fresh.get(expected_field, 0)
             if bills > 0 and expected > 0 and usd >= 0:  # Below 0 as above.
                 m.bills.setdefault(name, Bills()).take(bills, usd, expected)
 
@@ -220,8 +221,18 @@ class Governor:
                 return float(requests) / (ends_s - starts_s)
         return None
 
-    def _say(self, ruling: Ruling, judgements: Sequence[Judgement], cards: Mapping[str, Card], fencing_token: int, wall_s: float) -> Prices:
+    def _say(
+        self,
+        ruling: Ruling,
+        judgements: Sequence[Judgement],
+        cards: Mapping[str, Card],
+        factors: Mapping[str, float],
+        fencing_token: int,
+        wall_s: float,
+    ) -> Prices:
         m, published = self._memory, self._priced
+        alphas: dict[str, float] = {}
+        by_class: dict[str, dict[str, float]] = {}
         prices = Prices(
             version=m.version,
             fencing_token=fencing_token,
@@ -231,19 +242,19 @@ class Governor:
             prices=published,
             mean_value=_mean(cards, lambda c: c.mean_value),
             fixed_threshold=ruling.fixed_threshold,
-            factors=self._factors(),
+            factors=factors,
+            alpha_ref=alphas,
+            alpha_by_class=by_class,
             mode=mode_of(published, judgements),
             infeasible=ruling.infeasible,
             exhausted=tuple(j.slo.spec.name for j in judgements if j.is_exhausted),
             request_rate=m.rate or 0.0,
         )
-        terms = {r: terms_of(prices, r) for r in cards}
-        by_class = {
-            r: {name: alpha_ref(self._gains[r], card, terms[r], value / prices.mean_value) for name, value in self._classes.items()}
-            for r, card in cards.items()
-        }
-        alphas = {r: alpha_ref(self._gains[r], card, terms[r]) for r, card in cards.items()}
-        return replace(prices, alpha_ref=alphas, alpha_by_class=by_class)
+        for route, card in cards.items():
+            gain, terms = self._gains[route], terms_of(prices, route)
+            alphas[route] = alpha_ref(gain, card, terms)
+            by_class[route] = {name: alpha_ref(gain, card, terms, value / prices.mean_value) for name, value in self._classes.items()}
+        return prices
 
     def _remember(self) -> dict[str, Any]:
         m = self._memory

@@ -157,5 +157,4 @@ def _length_s(slo: Slo) -> float:
 
 
 def _forecast(slo: Slo) -> Forecast:
-    options = slo.spec.options
-    return Forecast(_length_s(slo), getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
+    return Forecast.of(slo.spec.options, _length_s(slo))

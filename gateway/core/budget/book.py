@@ -79,7 +79,9 @@ class Book:
         if quality is not None and reason is Reason.SERVED:
             predicted = self._predicted.get(route)
             if predicted is None:
-                predicted = self._predicted[route] = tuple([predicted_fields(s) for s in self._of(route) if s.evidence_field is not None])
+                predicted = self._predicted[route] = tuple(
+                    [(s.scored_field, s.lost_field) for s in self._of(route) if s.evidence_field is not None]
+                )
             if predicted:
                 lost = round((1.0 - quality) * MILLI)
                 for scored_field, lost_field in predicted:
@@ -149,8 +151,3 @@ class Book:
         if known is None:
             known = self._applying[route] = tuple(s for s in self._slos if s.spec.route in (None, route))
         return known
-
-
-def predicted_fields(slo: Slo) -> tuple[str, str]:
-    """Return the counters of scored requests and of their predicted losses, in thousandths."""
-    return f"s.{slo.id}.p", f"s.{slo.id}.q"

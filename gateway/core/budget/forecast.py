@@ -10,7 +10,9 @@ Without a forecast: recent rate times the remaining time. Source: `judge/README.
 per-request target instead of this one overspends by 4-17 % when traffic is 15 % above forecast (measured there).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
 
 PRIOR_PARTS = 24.0
 HORIZON_S, HORIZON_PART = 60.0, 400.0
@@ -26,6 +28,16 @@ class Forecast:
     requests: float | None = None
     hourly: tuple[float, ...] = ()
     """Requests of equal parts of the period; empty means evenly spread."""
+    _before: tuple[float, ...] = field(init=False, repr=False)
+    """Requests before each of these parts."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_before", tuple(accumulate(self.hourly, initial=0.0)))
+
+    @classmethod
+    def of(cls, options: Any, period_s: float) -> "Forecast":
+        """Return what an SLO's options say of a period; kinds without such options say nothing."""
+        return cls(period_s, getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
 
     def due(self, elapsed_s: float) -> float:
         """Return the forecast requests of the first `elapsed_s` seconds."""
@@ -36,7 +48,7 @@ class Forecast:
             return self.requests * share
         at = share * len(self.hourly)
         whole = min(int(at), len(self.hourly) - 1)
-        return sum(self.hourly[:whole]) + self.hourly[whole] * (at - whole)
+        return self._before[whole] + self.hourly[whole] * (at - whole)
 
     def left(self, elapsed_s: float, arrived: float, rate: float) -> float:
         """Return the requests still to come, at least about a minute's worth.
@@ -56,6 +68,6 @@ class Forecast:
         soon = self.due(min(elapsed_s + horizon_s, self.period_s)) - self.due(until)
         return max((arrived + prior) / (due + prior) * max(self.requests - due, soon), 1e-9)
 
-    def total(self, elapsed_s: float, arrived: float, rate: float) -> float:
-        """Return the best guess of the whole period's requests."""
-        return self.requests if self.requests is not None else arrived + self.left(elapsed_s, arrived, rate)
+    def total(self, arrived: float, left: float) -> float:
+        """Return the best guess of the whole period's requests, of which some came and some are left."""
+        return self.requests if self.requests is not None else arrived + left

@@ -19,12 +19,11 @@ period counted before its first whole slot is remembered (`opening.py`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.forecast import HORIZON_S, Forecast
 from gateway.core.budget.opening import Opening
 from gateway.core.budget.rhythm import Rhythm
-from gateway.core.budget.slo import DAY_S, Slo, scoped
+from gateway.core.budget.slo import DAY_S, Slo
 from gateway.domain.event import MILLI
 from gateway.domain.value import Value
 
@@ -139,6 +138,13 @@ class Ledger:
     """By counter of arrivals."""
     openings: dict[str, Opening] = field(default_factory=dict)
     """Of periods that begin inside an hour, by SLO."""
+    _forecasts: dict[str, Forecast] = field(default_factory=dict)
+    """Of the present period, by SLO."""
+    _unforeseen: frozenset[str] = frozenset()
+    """Counters of arrivals that no operator foretold."""
+
+    def __post_init__(self) -> None:
+        self._unforeseen = frozenset(s.arrived_field for s in self.slos if not _is_forecast(s))
 
     def take(self, fresh: Mapping[str, int], counts: Counts, wall_s: float, *, is_first: bool) -> None:
         """Move all accounts to `wall_s`.
@@ -149,12 +155,13 @@ class Ledger:
             is_first: this process just took over, so `fresh` is everything there ever was.
         """
         self._fresh = {} if is_first else fresh
-        for name in {scoped("req", s.spec.route) for s in self.slos if not _is_forecast(s)}:
+        for name in self._unforeseen:
             self._learn(name, counts, wall_s)
         for slo in self.slos:
             account = self.accounts.setdefault(slo.id, Account())
-            starts_s, ends_s = slo.bounds(wall_s)
-            is_rolling = slo.spec.period is None
+            is_rolling, starts_s, ends_s = slo.spec.period is None, account.starts_s, account.ends_s
+            if is_rolling or not starts_s <= wall_s < ends_s:
+                starts_s, ends_s = slo.bounds(wall_s)
             # A late verdict belongs to the period of its request, which only the slots tell.
             is_stale = (is_rolling or slo.evidence_field is not None) and not 0 <= wall_s - account.summed_s < ROLL_EVERY_S
             has_begun = not is_rolling and starts_s != account.starts_s
@@ -166,13 +173,12 @@ class Ledger:
                 account.bad += fresh.get(slo.bad_field, 0) / slo.bad_scale
                 account.valid += fresh.get(slo.valid_field, 0) / slo.valid_scale
                 account.evidence += fresh.get(slo.evidence_field or slo.valid_field, 0)
-                account.arrived += fresh.get(scoped("req", slo.spec.route), 0)
-                account.settled += fresh.get(scoped("n", slo.spec.route), 0)
+                account.arrived += fresh.get(slo.arrived_field, 0)
+                account.settled += fresh.get(slo.settled_field, 0)
                 account.fleet += fresh.get("n", 0)
                 if slo.spec.kind == "quality":
-                    scored, lost = predicted_fields(slo)
-                    account.scored += fresh.get(scored, 0)
-                    account.predicted += fresh.get(lost, 0) / MILLI
+                    account.scored += fresh.get(slo.scored_field, 0)
+                    account.predicted += fresh.get(slo.lost_field, 0) / MILLI
 
     def judge(self, wall_s: float, rate: float, cheapest_usd: float, delay_s: float = 0.0) -> list[Judgement]:
         """Judge every SLO.
@@ -194,7 +200,7 @@ class Ledger:
 
     def _ahead(self, slo: Slo, account: Account, wall_s: float, ahead_s: float, rate: float) -> tuple[float, float | None]:
         """Return the mean requests per second of what is planned for, and the level of the learned rhythm, if there is one."""
-        learned = None if _is_forecast(slo) else self._learned.get(scoped("req", slo.spec.route))
+        learned = self._learned.get(slo.arrived_field) if self._learned and not _is_forecast(slo) else None
         if learned is not None and learned.rhythm is not None:
             return learned.level * learned.rhythm.between(wall_s, wall_s + ahead_s) / ahead_s, learned.level
         return rate * account.settled / account.fleet if account.fleet > 0 else rate, None
@@ -217,20 +223,19 @@ class Ledger:
         account.bad = opening.total(slo.bad_field, counts, until) / slo.bad_scale
         account.valid = opening.total(slo.valid_field, counts, until) / slo.valid_scale
         account.evidence = opening.total(slo.evidence_field, counts, until) if slo.evidence_field is not None else account.valid
-        account.arrived = opening.total(scoped("req", slo.spec.route), counts, until)
-        account.settled = opening.total(scoped("n", slo.spec.route), counts, until)
+        account.arrived = opening.total(slo.arrived_field, counts, until)
+        account.settled = opening.total(slo.settled_field, counts, until)
         account.fleet = opening.total("n", counts, until)
         if slo.spec.period is None:
             ages_out = starts_s + (slo.spec.window_s or 28 * DAY_S) * HORIZON
             account.ageing_bad = counts.total(slo.bad_field, starts_s, ages_out) / slo.bad_scale
             account.ageing_valid = counts.total(slo.valid_field, starts_s, ages_out) / slo.valid_scale
         if slo.spec.kind == "quality":
-            scored, lost = predicted_fields(slo)
-            account.scored, account.predicted = (opening.total(f, counts, until) for f in (scored, lost))
-            account.predicted /= MILLI
+            account.scored = opening.total(slo.scored_field, counts, until)
+            account.predicted = opening.total(slo.lost_field, counts, until) / MILLI
             if slo.spec.period is None:
-                account.ageing_scored = counts.total(scored, starts_s, ages_out)
-                account.ageing_predicted = counts.total(lost, starts_s, ages_out) / MILLI
+                account.ageing_scored = counts.total(slo.scored_field, starts_s, ages_out)
+                account.ageing_predicted = counts.total(slo.lost_field, starts_s, ages_out) / MILLI
 
     def _judge(self, slo: Slo, account: Account, wall_s: float, rate: float, cheapest_usd: float, delay_s: float) -> Judgement:
         length_s, elapsed_s = account.ends_s - account.starts_s, wall_s - account.starts_s
@@ -241,12 +246,14 @@ class Ledger:
             left = max(rate * length_s * HORIZON, 1.0)
             total, elapsed = max(rate * length_s, 1.0), 1.0
         else:
-            options, unseen = slo.spec.options, rate * min(delay_s, max(elapsed_s, 0.0))
+            unseen = rate * min(delay_s, max(elapsed_s, 0.0))
             untold = max(account.arrived - account.settled, 0.0) + unseen
-            forecast = Forecast(length_s, getattr(options, "forecast_requests", None), getattr(options, "forecast_hourly", None) or ())
+            forecast = self._forecasts.get(slo.id)
+            if forecast is None or forecast.period_s != length_s:
+                forecast = self._forecasts[slo.id] = Forecast.of(slo.spec.options, length_s)
             came = account.arrived + unseen
             left = forecast.left(elapsed_s, came, rate)
-            total, elapsed = forecast.total(elapsed_s, came, rate), min(max(elapsed_s / length_s, 0.0), 1.0)
+            total, elapsed = forecast.total(came, left), min(max(elapsed_s / length_s, 0.0), 1.0)
         fresh_bad = self._fresh.get(slo.bad_field, 0) / slo.bad_scale
         fresh_valid = self._fresh.get(slo.valid_field, 0) / slo.valid_scale
         bad, valid = account.bad - account.ageing_bad, account.valid - account.ageing_valid
@@ -263,7 +270,7 @@ class Ledger:
             # Of the whole period's or a filled window's events: a young window would be used up by its first failure.
             events = account.valid + to_come if slo.spec.period is not None else max(account.valid, to_come / HORIZON)
             remaining = 1 - account.bad / (fair * events)
-        scored, lost = (self._fresh.get(f, 0) for f in predicted_fields(slo)) if slo.spec.kind == "quality" else (0, 0)
+        scored, lost = (self._fresh.get(slo.scored_field, 0), self._fresh.get(slo.lost_field, 0)) if slo.spec.kind == "quality" else (0, 0)
         has_data = slo.spec.kind == "cost" or account.evidence >= slo.evidence_min
         return Judgement(
             slo, account.bad, account.valid, fresh_bad, fresh_valid, allowance, fair, remaining, left, account.arrived, elapsed,
@@ -284,5 +291,5 @@ def _clip(x: float, low: float, high: float) -> float:
 def _fields(slo: Slo) -> set[str]:
     """Return every counter that an account is summed from."""
     names = {slo.bad_field, slo.valid_field, slo.evidence_field or slo.valid_field, "n"}
-    names |= {scoped("req", slo.spec.route), scoped("n", slo.spec.route)}
-    return names | set(predicted_fields(slo)) if slo.spec.kind == "quality" else names
+    names |= {slo.arrived_field, slo.settled_field}
+    return names | {slo.scored_field, slo.lost_field} if slo.spec.kind == "quality" else names

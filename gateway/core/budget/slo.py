@@ -92,6 +92,12 @@ class Slo:
     valid_field: str
     bad_field: str
     """Bad events; for cost, nano-dollars."""
+    arrived_field: str
+    settled_field: str
+    """Requests of its scope, good and bad."""
+    scored_field: str
+    lost_field: str
+    """Of quality: requests that a router scored, and what it expected them to lose, in thousandths."""
     valid_scale: int = 1
     """What one event counts in `valid_field`."""
     bad_scale: int = 1
@@ -111,10 +117,12 @@ class Slo:
         valid_field, bad_field = f"s.{identity}.n", f"s.{identity}.x"
         if spec.kind == "cost":  # Dollars are counted whether or not somebody set a budget for them.
             valid_field, bad_field = scoped("n", spec.route), scoped("usd", spec.route)
+        of_scope = scoped("req", spec.route), scoped("n", spec.route)
+        names = (valid_field, bad_field, *of_scope, f"s.{identity}.p", f"s.{identity}.q")
         sli = SLIS[spec.kind](spec.options)
         if spec.kind == "quality" and spec.options.source == "verdicts":
-            return cls(spec, sli, identity, valid_field, bad_field, MILLI, MILLI, f"s.{identity}.v")
-        return cls(spec, sli, identity, valid_field, bad_field, bad_scale=NANO if spec.kind == "cost" else 1)
+            return cls(spec, sli, identity, *names, MILLI, MILLI, f"s.{identity}.v")
+        return cls(spec, sli, identity, *names, bad_scale=NANO if spec.kind == "cost" else 1)
 
     @property
     def evidence_min(self) -> float:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.budget.alerts import Alerts, Readings
-from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.burn import LONG_WINDOWS_S, WINDOWS_S, burn_rate, spend_rate
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import Judgement
@@ -101,7 +100,7 @@ def _budget(j: Judgement, price: Price | None, counts: Counts, wall_s: float, ow
 
 def _predicted(j: Judgement, counts: Counts, wall_s: float) -> float | None:
     """Return the share of answers of the last hour that the router expected to be bad; None when it scored none."""
-    scored, lost = (counts.total(f, wall_s - RECENT_S, wall_s + 10) for f in predicted_fields(j.slo))
+    scored, lost = (counts.total(f, wall_s - RECENT_S, wall_s + 10) for f in (j.slo.scored_field, j.slo.lost_field))
     return lost / MILLI / scored if scored > 0 else None
 
 

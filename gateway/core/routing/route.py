@@ -5,6 +5,8 @@ near-ties split by the request's draw; then the client's own threshold, which ma
 has the right; last, forced probes of a sick model, or a priced-out or broken backend would never be seen to recover.
 """
 
+from collections.abc import Sequence
+
 from gateway.core.pricing.card import EDGE
 from gateway.core.pricing.terms import Terms
 from gateway.core.pricing.threshold import Gain, alpha
@@ -17,6 +19,7 @@ WHY = ("only", "down", "pin", "threshold", "score", "soft_edge", "client_thresho
 """Every reason of a choice. `observe` and `fallback` are set by the dispatcher."""
 SICK_SUCCESS, SICK_LATE = 0.9, 0.1
 HEALTHY_SUCCESS, HEALTHY_LATE = 0.999, 0.001
+BOTH = (0, 1)
 
 
 class Question(Value, frozen=True):
@@ -46,13 +49,15 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
     es = q.expectations
     v = q.klass_value / terms.mean_value
     scores: tuple[float, ...]
+    ready: Sequence[int]
     priced = magnitude = 0.0
     if len(es) == 2:
         first, second, priced, magnitude = compare(es[0], es[1], v, terms.per_unit)
-        scores = first, second
+        scores, ready = (first, second), BOTH
     else:
-        scores = tuple([score(e, v, terms.per_unit) for e in es])
-    ready = [i for i, ok in enumerate(q.usable) if ok] if False in q.usable else list(range(len(es)))
+        scores, ready = tuple([score(e, v, terms.per_unit) for e in es]), range(len(es))
+    if False in q.usable:
+        ready = [i for i in ready if q.usable[i]]
     if len(ready) == 1:
         return Choice(es[ready[0]].model, "only" if len(es) == 1 else "down", scores, 0.0, None, None)
     is_threshold = q.pin is not None or terms.fixed_threshold is not None
@@ -84,21 +89,25 @@ def choose(q: Question, terms: Terms, gain: Gain) -> Choice:
             is_better, why, threshold = wanted, "client_threshold", q.client_threshold
         elif is_better and not wanted:
             is_better, why, threshold = False, "client_threshold", max(q.client_threshold, threshold)
-    chosen = i if is_better else j
-    if not is_bound:
+    chosen, other = (i, b) if is_better else (j, a)
+    if not is_bound and (len(ready) > 2 or True in q.trial or _is_sick(other)):  # Mostly there is one other candidate, and it is well.
         probed = _probe(q, terms, ready, chosen, v)
         if probed is not None:
             chosen, why = probed, "probe"
     return Choice(es[chosen].model, why, scores, margin, win_rate, threshold)
 
 
-def _probe(q: Question, terms: Terms, ready: list[int], chosen: int, v: float) -> int | None:
+def _is_sick(e: Expectation) -> bool:
+    return e.success < SICK_SUCCESS or e.late > SICK_LATE or e.stall > SICK_LATE
+
+
+def _probe(q: Question, terms: Terms, ready: Sequence[int], chosen: int, v: float) -> int | None:
     """Return a sick candidate that this request should try, or None."""
     for m in ready:
         if m == chosen:
             continue
         e = q.expectations[m]
-        if not (q.trial[m] or e.success < SICK_SUCCESS or e.late > SICK_LATE or e.stall > SICK_LATE):
+        if not (q.trial[m] or _is_sick(e)):
             continue
         if q.draws[1] < terms.probe_share:
             return m

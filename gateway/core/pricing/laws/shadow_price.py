@@ -102,8 +102,9 @@ class ShadowPriceLaw:
             self._spells.watch(tick.health, tick.dt_s)
         tick = structs.replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
         self._begin(tick)  # SLOs that a config edit added or changed.
-        for j in tick.judgements:
-            name, w_s = j.slo.spec.name, self._window_s(j, tick.rate)
+        windows_s = [window_s(j, tick.rate, j.slo.spec.kind == "quality" and j.scored > 0) for j in tick.judgements]
+        for j, w_s in zip(tick.judgements, windows_s, strict=True):
+            name = j.slo.spec.name
             keep, part = exp(-tick.dt_s / w_s), told(m.silent_s + tick.dt_s, w_s)
             m.x[name], m.n[name] = m.x[name] * keep + part * j.fresh_bad, m.n[name] * keep + part * j.fresh_valid
         if tick.fresh_requests:
@@ -111,7 +112,7 @@ class ShadowPriceLaw:
             self._follow(tick)
             if tick.wall_s - (m.resolved_wall_s or 0.0) >= RESOLVE_S:
                 self._resolve(tick)
-            self._move(tick, min(tick.dt_s, DT_MAX_S))
+            self._move(tick, windows_s, min(tick.dt_s, DT_MAX_S))
         else:
             m.silent_s += tick.dt_s
             if m.silent_s >= SILENCE_S:
@@ -155,10 +156,6 @@ class ShadowPriceLaw:
             affordable = spell
         return structs.replace(j, allowance=min(max(affordable, FLOOR * b), CEILING * b))
 
-    @staticmethod
-    def _window_s(j: Judgement, rate: float) -> float:
-        return window_s(j, rate, j.slo.spec.kind == "quality" and j.scored > 0)
-
     def _pull(self, tick: Tick, j: Judgement) -> float:
         """Return how much more of this budget the first model takes than the last, in allowances per request."""
         total = sum(c.weight * c.pull(j.slo.spec.kind, tick.health, tick.factors) for c in tick.cards)
@@ -166,18 +163,18 @@ class ShadowPriceLaw:
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
-    def _move(self, tick: Tick, dt_s: float) -> None:
+    def _move(self, tick: Tick, windows_s: Sequence[float], dt_s: float) -> None:
         m = self.memory
         pulls = {j.slo.spec.name: self._pull(tick, j) for j in tick.judgements}
         is_passing = any(self._spells.part(j.slo.spec.kind, j.to_come, _events_per_s(tick, j)) < 1 for j in tick.judgements)
         hot: list[str] = []
-        for j in tick.judgements:
+        for j, w_s in zip(tick.judgements, windows_s, strict=True):
             name, kind = j.slo.spec.name, j.slo.spec.kind
             fair = m.n[name] * j.allowance
             off = error(m.x[name], m.n[name], j)
             if kind == "cost" and is_passing:
                 off = max(off, 0.0)
-            dead_s = tick.telemetry_delay_s + COMPLETION_S + self._window_s(j, tick.rate) / 2
+            dead_s = tick.telemetry_delay_s + COMPLETION_S + w_s / 2
             speed = GAIN / m.plant[name] if name in m.plant and (kind == "cost" or j.scored > 0) else SPEED.get(kind, 0.5)
             is_held = off > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
             moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * off)

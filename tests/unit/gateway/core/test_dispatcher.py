@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.coherence import Coherence
 from gateway.core.budget.slis.cost import Cost
@@ -132,7 +131,7 @@ def test_a_request_is_sent_watched_and_settled() -> None:
     assert counted(booking) == {
         "n": 1, "r.auto.n": 1, "end.served": 1, "k.standard": 1, "usd": nano, "r.auto.usd": nano,
         "m.strong.n": 1, "m.strong.usd": nano, "m.strong.exp": round(expected_usd * NANO), "m.strong.in": 400, "m.strong.out": 100,
-        FLEET.valid_field: 1, TTFT.valid_field: 1, predicted_fields(QUALITY)[0]: 1, predicted_fields(QUALITY)[1]: 100,
+        FLEET.valid_field: 1, TTFT.valid_field: 1, QUALITY.scored_field: 1, QUALITY.lost_field: 100,
     }  # fmt: skip
     assert total(ticket.opening) == {"req": 1, "r.auto.req": 1}
 
@@ -495,7 +494,7 @@ def test_who_names_a_model_chooses_for_itself_and_without_such_an_slo_nothing_is
 
 def test_only_what_a_router_predicted_is_held_against_it() -> None:
     d = dispatcher()
-    scored_field, lost_field = predicted_fields(QUALITY)
+    scored_field, lost_field = QUALITY.scored_field, QUALITY.lost_field
     for qualities, scored in ((HELPS, 1), (None, 0)):
         ticket = placed(d, qualities)
         d.sent(ticket, 0.0)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from gateway.core.budget.book import Book, predicted_fields
+from gateway.core.budget.book import Book
 from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
@@ -93,15 +93,15 @@ def test_where_forms_are_judged_verdicts_of_people_do_not_count() -> None:
     entries = total(Book(slos).settled("auto", STANDARD, empty, 0.0, 0.0))
     assert entries[slos[0].valid_field] == entries[slos[0].bad_field] == 1
     scored = total(Book(slos).settled("auto", STANDARD, SERVED, 0.0, 0.0, quality=0.5))
-    assert predicted_fields(slos[0])[0] not in scored  # The router predicts what people say, not forms.
+    assert slos[0].scored_field not in scored  # The router predicts what people say, not forms.
 
 
 def test_what_the_router_expected_to_lose_is_counted_apart() -> None:
     entries = total(Book(SLOS).settled("auto", STANDARD, SERVED, 0.0, 0.0, quality=0.75))
-    assert [entries[name] for name in predicted_fields(QUALITY)] == [1, 250]
+    assert [entries[name] for name in (QUALITY.scored_field, QUALITY.lost_field)] == [1, 250]
     assert QUALITY.valid_field not in entries
     failed = total(Book(SLOS).settled("auto", STANDARD, Outcome(Reason.UPSTREAM_CUT, "weak"), 0.0, 0.0, quality=0.75))
-    assert predicted_fields(QUALITY)[0] not in failed
+    assert QUALITY.scored_field not in failed
 
 
 def test_what_is_handed_out_may_be_added_to() -> None:

@@ -59,8 +59,8 @@ def test_without_a_forecast_the_recent_rate_goes_on() -> None:
 
 
 def test_the_whole_period_is_the_forecast_or_what_came_and_comes() -> None:
-    assert DAILY.total(DAY / 2, arrived=30_000, rate=9.0) == 24_000
-    assert Forecast(DAY).total(DAY - 7200, arrived=100, rate=2.0) == 14_500
+    assert DAILY.total(arrived=30_000, left=9.0) == 24_000
+    assert Forecast(DAY).total(arrived=100, left=14_400) == 14_500
 
 
 @given(st.floats(0, DAY), st.floats(0, 1e6), st.floats(0, 1e6))

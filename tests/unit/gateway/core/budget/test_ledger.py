@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.budget.book import predicted_fields
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.ledger import CEILING, FLOOR, Judgement, Ledger
 from gateway.core.budget.slis.availability import Availability
@@ -406,7 +405,7 @@ def test_an_operators_forecast_goes_before_what_was_learned_and_before_a_week_th
 
 def test_predictions_are_summed_beside_verdicts_and_age_out_like_them() -> None:
     slo = Slo.of(SloSpec("quality", "quality", Quality.Options(), 0.8, window_s=28 * DAY_S))
-    scored, lost = predicted_fields(slo)
+    scored, lost = slo.scored_field, slo.lost_field
     books = Books(slo)
     for day, bad in ((0, 50), (20, 30)):
         books.counts.add([(scored, 100), (lost, bad * MILLI)], T + day * DAY_S)
