@@ -20,9 +20,9 @@ from msgspec import structs
 from gateway.config.load import Config
 from gateway.core.assemble import Core, Prediction, assemble
 from gateway.core.budget.slo import SloSpec
-from gateway.core.dispatcher import Ticket
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.decision import Shed
 from gateway.domain.errors import Reason
 from gateway.domain.event import Entry, Outcome

@@ -22,12 +22,12 @@ from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Ttft
 from gateway.core.budget.slo import Period, SloSpec
-from gateway.core.dispatcher import Ticket
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.laws.registry import LAWS
 from gateway.core.pricing.options import PricingOptions
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.errors import Reason
 from gateway.domain.event import Entry, Outcome

@@ -9,8 +9,8 @@ from gateway.assemble import build
 from gateway.commands.export import read_if_there
 from gateway.config.errors import meant
 from gateway.config.load import Config, load
-from gateway.core.dispatcher import Ticket
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Route, TrafficClass
 from gateway.domain.decision import Shed
 from gateway.domain.facts import Endpoint, RequestFacts

@@ -20,15 +20,15 @@ from gateway.core.lane import Lane
 from gateway.core.placement.accounts import Attempt
 from gateway.core.placement.breaker import BreakerState
 from gateway.core.placement.health import HEALTHY
-from gateway.core.placement.place import Outlook, look, look_at, place
+from gateway.core.placement.place import look, look_at, place
 from gateway.core.placement.readiness import late_probability, prefill_tokens_per_s, reopens_s
-from gateway.core.pricing.terms import Terms
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.fit import fits
 from gateway.core.routing.route import Question, choose
 from gateway.core.state import State
-from gateway.core.tenants.limits import LACKING, Draw
+from gateway.core.tenants.limits import LACKING
 from gateway.core.tenants.scope import is_limited, limits_of
+from gateway.core.ticket import Again, Booking, Ticket
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
 from gateway.domain.errors import Fault, Reason
@@ -37,7 +37,6 @@ from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.prices import Overrides, Prices
-from gateway.domain.value import Value
 
 NEUTRAL_QUALITY = 0.5
 """Stands for a candidate that nothing was predicted for: a model named by the client, embeddings."""
@@ -52,87 +51,6 @@ BILLS_PROMPT = frozenset({Reason.UPSTREAM_TIMEOUT_TTFT, Reason.UPSTREAM_CUT, Rea
 DUST_USD = 1e-12
 """Below this, what is reserved is the rounding of sums, not money."""
 NO_GAIN, NO_PRICES = Gain(), Prices(0, 0, "", 0.0, "none")
-
-
-class Ticket:
-    """One request's way through the core."""
-
-    __slots__ = (
-        "at",
-        "attempt",
-        "attempts",
-        "choice",
-        "draw",
-        "expectations",
-        "facts",
-        "failed_usd",
-        "is_scored",
-        "listed_usd",
-        "mode",
-        "opening",
-        "outlooks",
-        "pin",
-        "placed",
-        "queued_s",
-        "reserved",
-        "terms",
-        "trial",
-        "tried",
-        "usable",
-        "wanted",
-    )  # fmt: skip
-
-    def __init__(self, facts: RequestFacts, opening: list[Entry]) -> None:
-        self.facts = facts
-        self.opening = opening
-        """Entries to book on arrival: the forecast counts requests that came, not those that ended."""
-        self.placed: Placed | None = None
-        self.choice: Choice | None = None
-        self.expectations: tuple[Expectation, ...] = ()
-        self.outlooks: Sequence[Outlook] = ()
-        self.listed_usd: tuple[float, ...] = ()
-        """Expected dollars per candidate at list prices, without the learned factor."""
-        self.is_scored = False
-        """Whether a router predicted the qualities."""
-        self.at = 0
-        """Index of the candidate that `placed` names."""
-        self.usable: tuple[bool, ...] = ()
-        self.trial: tuple[bool, ...] = ()
-        self.terms: Terms | None = None
-        self.pin: float | None = None
-        self.mode = "enforce"
-        self.attempt: Attempt | None = None
-        """The attempt in flight."""
-        self.draw: Draw | None = None
-        """What was taken from the tenant's limits; None where there are none."""
-        self.wanted = ""
-        """The model whose limits `draw` is about."""
-        self.attempts = 0
-        self.tried: set[str] = set()
-        self.failed_usd = 0.0
-        self.queued_s = 0.0
-        self.reserved = 0.0
-
-    @property
-    def lacks(self) -> bool:
-        """True while units of its tenant's limits are not at hand and the store has to be asked for them."""
-        return self.draw is not None and not self.draw.is_taken
-
-
-class Again(Value, frozen=True):
-    """Another attempt may be made; the ticket already names its backend."""
-
-    delay_s: float
-    is_retry: bool
-    """False: a fallback to another backend or model."""
-
-
-class Booking(Value, frozen=True):
-    """What one request leaves behind."""
-
-    entries: list[Entry]
-    usd: float
-    record: tuple[Any, ...]
 
 
 class Dispatcher:
@@ -310,7 +228,7 @@ class Dispatcher:
         if ticket.draw is not None:
             state.limits.settle(ticket.draw, outcome.prompt_tokens + outcome.completion_tokens, usd)
         entries = self._book.settled(facts.route, facts.klass, outcome, usd, expected, predicted, estimated)
-        return Booking(entries, usd, self._record(ticket, outcome, usd, wall_s))
+        return Booking(entries, usd, ticket, outcome, wall_s)
 
     def refused(self, facts: RequestFacts, shed: Shed, now_s: float, wall_s: float = 0.0) -> Booking:
         """Count a request that `decide` refused."""
@@ -319,7 +237,7 @@ class Dispatcher:
         if self._has_tenants:
             self.state.fairness.ended(facts.tenant, shed.reason, now_s)
         entries = self._book.opening(facts.route) + self._book.settled(facts.route, facts.klass, outcome, 0.0, 0.0)
-        return Booking(entries, 0.0, self._record(ticket, outcome, 0.0, wall_s))
+        return Booking(entries, 0.0, ticket, outcome, wall_s)
 
     def turned_away(self, reason: Reason) -> list[Entry]:
         """Return what is counted for a request that never became one: no key, unknown model, too large."""
@@ -623,20 +541,6 @@ class Dispatcher:
             f"{', '.join(m.name for m in facts.candidates)} is {longest} tokens; shorten the prompt or lower max_tokens"
         )
         return Shed(Reason.CONTEXT_TOO_LONG, message, 0.0, "messages")
-
-    def _record(self, ticket: Ticket, outcome: Outcome, usd: float, wall_s: float) -> tuple[Any, ...]:
-        """Return the decision record, in the order of `core/routing/record.py` RECORD_FIELDS."""
-        facts, choice = ticket.facts, ticket.choice
-        decided = (choice.model, choice.reason, choice.scores, choice.margin, choice.win_rate, choice.threshold) if choice else (None,) * 6
-        return (
-            "decision", wall_s, facts.request_id, facts.endpoint.value, facts.tenant, facts.klass.name, facts.klass.value, facts.route,
-            facts.named, ticket.terms.version if ticket.terms else None,
-            ticket.expectations, ticket.usable, ticket.trial, facts.draws, facts.client_threshold, facts.may_set_threshold, ticket.pin,
-            ticket.mode, *decided,
-            outcome.model, ticket.placed.backend.id if ticket.placed else None, ticket.attempts, outcome.reason.value, outcome.ttft_s,
-            outcome.total_s, ticket.queued_s, outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens, usd,
-            outcome.is_estimated,
-        )  # fmt: skip
 
 
 def _index(expectations: Sequence[Expectation], model: str) -> int:

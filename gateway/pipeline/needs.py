@@ -6,8 +6,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from gateway.core.dispatcher import Dispatcher, Ticket
+from gateway.core.dispatcher import Dispatcher
 from gateway.core.tenants.limits import Draw
+from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Catalog
 from gateway.domain.decision import Placed, Shed
 from gateway.domain.errors import Reason

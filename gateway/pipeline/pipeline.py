@@ -12,7 +12,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from gateway.core.dispatcher import Booking, Dispatcher, Ticket
+from gateway.core.dispatcher import Dispatcher
+from gateway.core.ticket import Booking, Ticket
 from gateway.domain.catalog import Model, Route
 from gateway.domain.decision import Placed, Shed
 from gateway.domain.errors import GatewayError, Reason

@@ -6,7 +6,7 @@ where the request was sent, what was heard of the answer, whether the client has
 A ticket is settled exactly once, whatever happens: every further `settle` does nothing.
 """
 
-from gateway.core.dispatcher import Ticket
+from gateway.core.ticket import Ticket
 from gateway.domain.decision import Placed
 from gateway.domain.errors import Reason
 from gateway.domain.event import Form, Outcome

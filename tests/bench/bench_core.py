@@ -22,7 +22,7 @@ from gateway.core.budget.slis.itl import Itl
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, Period, SloSpec, build
-from gateway.core.dispatcher import Dispatcher, Ticket
+from gateway.core.dispatcher import Dispatcher
 from gateway.core.governor import Governor
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.laws.shadow_price import ShadowPriceLaw
@@ -31,6 +31,7 @@ from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.route import Question, choose
 from gateway.core.routing.score import score
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.errors import Reason
 from gateway.domain.event import Form, Outcome, Timeline

@@ -21,25 +21,36 @@ from gateway.domain.event import MILLI, NANO, Entry, Outcome
 SHEDS = frozenset({Reason.SHED_DEADLINE, Reason.SHED_OVERLOAD})
 
 
+class Names:
+    """The counters of one route, those of its SLOs with them."""
+
+    __slots__ = ("est", "heads", "judged", "opening", "predicted", "usd", "verdicts")
+
+    def __init__(self, route: str, slos: Sequence[Slo]) -> None:
+        self.usd, self.est = scoped("usd", route), scoped("est", route)
+        self.opening: list[Entry] = [("req", 1), (scoped("req", route), 1)]
+        self.heads: dict[tuple[str, Reason], list[Entry]] = {}
+        """What every request of one class adds that ended in one way."""
+        self.verdicts = [s for s in slos if s.evidence_field is not None]
+        self.predicted = [((s.scored_field, 1), s.lost_field) for s in self.verdicts]
+        self.judged = [
+            (s.sli.judge, (s.valid_field, 1), (s.bad_field, 1)) for s in slos if s.spec.kind != "cost" and s.evidence_field is None
+        ]
+        """Those that know at the end of a request whether it was a good one: neither dollars nor verdicts do."""
+
+
 class Book:
     """Entries of one config version's SLOs."""
 
     def __init__(self, slos: Sequence[Slo]) -> None:
         self._slos = tuple(slos)
-        self._applying: dict[str, tuple[Slo, ...]] = {}
-        self._openings: dict[str, list[Entry]] = {}
-        self._settled: dict[tuple[str, str, Reason], list[Entry]] = {}
-        self._predicted: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._routes: dict[str, Names] = {}
         self._turned_away: dict[Reason, list[Entry]] = {}
-        self._dollars: dict[str, tuple[str, str]] = {}
-        self._of_model: dict[str, tuple[str, str, str, str, str]] = {}
+        self._models: dict[str, tuple[Entry, str, str, str, str]] = {}
 
     def opening(self, route: str) -> list[Entry]:
         """Return what the arrival of a request adds; the forecast counts requests that came, not those that ended."""
-        known = self._openings.get(route)
-        if known is None:
-            known = self._openings[route] = [("req", 1), (scoped("req", route), 1)]
-        return known
+        return self._names(route).opening
 
     def settled(
         self,
@@ -59,42 +70,33 @@ class Book:
             quality: predicted quality of its answer; None when nothing was predicted.
             estimated_usd: part of `usd` that rests on estimated tokens.
         """
-        reason = outcome.reason
-        entries = self._heads(route, klass, reason).copy()
+        reason, names = outcome.reason, self._names(route)
+        head = names.heads.get((klass.name, reason))
+        if head is None:
+            head = names.heads[klass.name, reason] = _head(route, klass, reason)
+        entries = head.copy()
         nano = round(usd * NANO)
         if nano:
-            all_field, route_field = self._dollar_fields(route)
-            entries.append((all_field, nano))
-            entries.append((route_field, nano))
+            entries += (("usd", nano), (names.usd, nano))
         if estimated_usd:
             estimated = round(estimated_usd * NANO)
-            entries += (("est", estimated), (scoped("est", route), estimated))
+            entries += (("est", estimated), (names.est, estimated))
         if outcome.model is not None:
-            n, dollars, expected, prompt, completion = self._model_fields(outcome.model)
-            entries.append((n, 1))
-            entries.append((dollars, nano))
-            entries.append((expected, round(listed_usd * NANO)))
-            entries.append((prompt, outcome.prompt_tokens))
-            entries.append((completion, outcome.completion_tokens))
-        if quality is not None and reason is Reason.SERVED:
-            predicted = self._predicted.get(route)
-            if predicted is None:
-                predicted = self._predicted[route] = tuple(
-                    [(s.scored_field, s.lost_field) for s in self._of(route) if s.evidence_field is not None]
-                )
-            if predicted:
-                lost = round((1.0 - quality) * MILLI)
-                for scored_field, lost_field in predicted:
-                    entries.append((scored_field, 1))
-                    entries.append((lost_field, lost))
+            one, dollars, expected, prompt, completion = self._model(outcome.model)
+            tokens = (prompt, outcome.prompt_tokens), (completion, outcome.completion_tokens)
+            entries += (one, (dollars, nano), (expected, round(listed_usd * NANO)), *tokens)
+        if quality is not None and names.predicted and reason is Reason.SERVED:
+            lost = round((1.0 - quality) * MILLI)
+            for scored, lost_field in names.predicted:
+                entries += (scored, (lost_field, lost))
         if klass.exempts_sheds and reason in SHEDS:
             return entries
-        for slo in self._of(route):
-            verdict = slo.sli.judge(outcome)
+        for judge, valid, bad in names.judged:
+            verdict = judge(outcome)
             if verdict is not None:
-                entries.append((slo.valid_field, 1))
+                entries.append(valid)
                 if not verdict:
-                    entries.append((slo.bad_field, 1))
+                    entries.append(bad)
         return entries
 
     def turned_away(self, reason: Reason) -> list[Entry]:
@@ -108,12 +110,11 @@ class Book:
         """Return what a verdict on an answer adds to the quality SLOs of its route; weight: `slis.quality.weight_of`."""
         entries: list[Entry] = []
         amount = round(weight * MILLI)
-        for slo in self._of(route):
-            if slo.evidence_field is not None:
-                entries.append((slo.evidence_field, 1))
-                entries.append((slo.valid_field, amount))
-                if not is_good:
-                    entries.append((slo.bad_field, amount))
+        for slo in self._names(route).verdicts:
+            assert slo.evidence_field is not None
+            entries += ((slo.evidence_field, 1), (slo.valid_field, amount))
+            if not is_good:
+                entries.append((slo.bad_field, amount))
         return entries
 
     def _of_fleet(self, outcome: Outcome) -> Iterator[Entry]:
@@ -124,30 +125,19 @@ class Book:
                 if not verdict:
                     yield slo.bad_field, 1
 
-    def _heads(self, route: str, klass: TrafficClass, reason: Reason) -> list[Entry]:
-        key = (route, klass.name, reason)
-        known = self._settled.get(key)
+    def _names(self, route: str) -> Names:
+        known = self._routes.get(route)
         if known is None:
-            known = [("n", 1), (scoped("n", route), 1), (f"end.{reason.value}", 1), (f"k.{klass.name}", 1)]
-            if reason in SHEDS:
-                known.append((f"shed.{reason.value}.{klass.name}", 1))
-            self._settled[key] = known
+            known = self._routes[route] = Names(route, [s for s in self._slos if s.spec.route in (None, route)])
         return known
 
-    def _dollar_fields(self, route: str) -> tuple[str, str]:
-        known = self._dollars.get(route)
+    def _model(self, model: str) -> tuple[Entry, str, str, str, str]:
+        known = self._models.get(model)
         if known is None:
-            known = self._dollars[route] = ("usd", scoped("usd", route))
+            known = self._models[model] = ((f"m.{model}.n", 1), f"m.{model}.usd", f"m.{model}.exp", f"m.{model}.in", f"m.{model}.out")
         return known
 
-    def _model_fields(self, model: str) -> tuple[str, str, str, str, str]:
-        known = self._of_model.get(model)
-        if known is None:
-            known = self._of_model[model] = (f"m.{model}.n", f"m.{model}.usd", f"m.{model}.exp", f"m.{model}.in", f"m.{model}.out")
-        return known
 
-    def _of(self, route: str) -> tuple[Slo, ...]:
-        known = self._applying.get(route)
-        if known is None:
-            known = self._applying[route] = tuple(s for s in self._slos if s.spec.route in (None, route))
-        return known
+def _head(route: str, klass: TrafficClass, reason: Reason) -> list[Entry]:
+    entries = [("n", 1), (scoped("n", route), 1), (f"end.{reason.value}", 1), (f"k.{klass.name}", 1)]
+    return [*entries, (f"shed.{reason.value}.{klass.name}", 1)] if reason in SHEDS else entries

@@ -9,11 +9,11 @@ from aiohttp import web
 
 from gateway.assemble import build
 from gateway.config.load import load
-from gateway.core.dispatcher import Ticket
 from gateway.core.routing.record import as_json, as_line
 from gateway.core.state import State
 from gateway.core.tenants.scope import limits_of
 from gateway.core.tenants.shown import shown
+from gateway.core.ticket import Ticket
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 from gateway.domain.facts import Endpoint, RequestFacts

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.assemble import build, put_in_force
 from gateway.config.load import Config, load
-from gateway.core.dispatcher import Ticket
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.edges.scoring.scorer import Scoring
 from gateway.runtime import Runtime

@@ -11,7 +11,7 @@ import pytest
 from gateway.commands import explain
 from gateway.commands.supposed import Supposition, suppose
 from gateway.commands.trial import trial_of
-from gateway.core.dispatcher import Ticket
+from gateway.core.ticket import Ticket
 
 Run = Callable[[ModuleType], Callable[..., int]]
 PROMPT = "Prove that the square root of 2 is irrational."

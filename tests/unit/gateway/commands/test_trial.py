@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.trial import Trial, Unanswerable, known, trial_of
-from gateway.core.dispatcher import Ticket
+from gateway.core.ticket import Ticket
 from gateway.domain.decision import Shed
 from gateway.domain.prices import Price, Prices
 

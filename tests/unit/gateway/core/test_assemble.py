@@ -8,7 +8,6 @@ import pytest
 from gateway.core.assemble import PRIOR_COMPLETION_TOKENS, PRIOR_PROMPT_TOKENS, Prediction, assemble
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slo import Period, SloSpec
-from gateway.core.dispatcher import Ticket
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.laws.shadow_price import ShadowPriceLaw
 from gateway.core.pricing.laws.static import StaticLaw
@@ -16,6 +15,7 @@ from gateway.core.pricing.options import PricingOptions
 from gateway.core.pricing.sample import ROWS_MIN
 from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
+from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.domain.prices import Overrides

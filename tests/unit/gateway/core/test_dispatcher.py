@@ -15,12 +15,13 @@ from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slis.quality import Quality
 from gateway.core.budget.slis.ttft import Bin, Ttft
 from gateway.core.budget.slo import DAY_S, Period, SloSpec, build
-from gateway.core.dispatcher import Again, Booking, Dispatcher, Ticket
+from gateway.core.dispatcher import Dispatcher
 from gateway.core.placement.breaker import BreakerState
 from gateway.core.pricing.threshold import Gain
 from gateway.core.routing.record import RECORD_FIELDS, as_line, is_same, redecide
 from gateway.core.state import State
 from gateway.core.tenants.vault import Vault
+from gateway.core.ticket import Again, Booking, Ticket
 from gateway.domain.catalog import Backend, Catalog, Limits, Model, Route, Router, Tariff, Tenant, TrafficClass
 from gateway.domain.decision import Shed
 from gateway.domain.errors import Reason
@@ -147,8 +148,7 @@ def test_prices_send_what_gains_little_to_the_weak_model() -> None:
 def test_the_expected_dollars_carry_what_a_model_bills_more_than_listed_but_only_once() -> None:
     d = dispatcher()
     d.adopt(priced(0.0, version=2, factors={"strong": 3.0}), Overrides(), 1.0)
-    placed(d)
-    ticket = placed(d)
+    ticket = placed(d)  # The first request already.
     assert ticket.expectations[0].usd == pytest.approx(3 * STRONG.tariff.usd(400, 211))
     booking = d.ended(ticket, served(ticket), 2.0)
     assert counted(booking)["m.strong.exp"] == round(STRONG.tariff.usd(400, 211) * NANO)  # At list prices: the factor is learned from it.
