@@ -31,7 +31,7 @@ from gateway.core.tenants.scope import is_limited, limits_of
 from gateway.core.ticket import Again, Booking, Ticket
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
-from gateway.domain.errors import Fault, Reason
+from gateway.domain.errors import BACKEND_FAULTS, Reason
 from gateway.domain.event import Entry, Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
@@ -217,7 +217,8 @@ class Dispatcher:
                 estimated = usd
             if outcome.reason is Reason.SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
-                state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
+                if facts.prompt_bytes:
+                    state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
             if outcome.timelines:
                 self._learn_pace(facts.route, model.name, outcome)
             # Who names a model chooses for itself: those turns are not ours to keep together.
@@ -486,7 +487,7 @@ class Dispatcher:
         if ticket.attempt is None:
             return
         placed, reason = _placed(ticket), outcome.reason
-        if reason.ending.fault is Fault.BACKEND:
+        if reason in BACKEND_FAULTS:
             self._judge_failure(ticket, placed, reason, now_s, None)
             return
         attempt = self._release(ticket)

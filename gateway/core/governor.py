@@ -24,6 +24,7 @@ from gateway.core.pricing.mode import mode_of
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain, alpha_ref
 from gateway.domain.prices import Overrides, Price, Prices
+from gateway.domain.value import Value
 
 
 @dataclass(slots=True)
@@ -39,8 +40,7 @@ class Memory:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Value, frozen=True):
     """What one tick gives out."""
 
     prices: Prices
@@ -271,5 +271,8 @@ class Governor:
 
 def _mean(cards: Mapping[str, Card], of: Callable[[Card], float]) -> float:
     """Return the traffic-weighted mean of a card's figure; 1.0 without cards, which prices nothing."""
-    weight = sum(c.weight for c in cards.values())
-    return sum(c.weight * of(c) for c in cards.values()) / weight if weight > 0 else 1.0
+    total = weight = 0.0
+    for card in cards.values():
+        total += card.weight * of(card)
+        weight += card.weight
+    return total / weight if weight > 0 else 1.0

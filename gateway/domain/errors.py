@@ -121,6 +121,8 @@ ENDINGS: dict[Reason, Ending] = {
 }
 
 
+BACKEND_FAULTS = frozenset(reason for reason, ending in ENDINGS.items() if ending.fault is Fault.BACKEND)
+"""Endings that speak against a backend."""
 REFUSALS = frozenset({400, 404, 413, 415, 422})
 """Statuses by which a backend says that the request is at fault; any other 4xx is its own trouble, or ours with it."""
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.domain.value import Value
+
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Value, frozen=True):
     """One budget's price."""
 
     slo: str
@@ -32,8 +33,7 @@ class Price:
         return self.value / self.allowance if self.kind == "cost" else self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Value, frozen=True):
     """One published set of prices."""
 
     version: int
@@ -46,9 +46,9 @@ class Prices:
     """Mean class value over the traffic, v̄."""
     fixed_threshold: float | None = None
     """Set by laws that act on a win-rate threshold instead of prices."""
-    factors: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = {}
     """Billed over expected dollars, learned per model."""
-    alpha_ref: Mapping[str, float] = field(default_factory=dict)
+    alpha_ref: Mapping[str, float] = {}
     """Threshold of the median request with healthy backends, by route."""
     mode: str = "green"
     """For humans: green, thrifty, scarce, exhausted."""
@@ -57,7 +57,7 @@ class Prices:
     exhausted: tuple[str, ...] = ()
     request_rate: float = 0.0
     """Requests per second that the governor sees, over the whole fleet."""
-    alpha_by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    alpha_by_class: Mapping[str, Mapping[str, float]] = {}
     """As `alpha_ref`, for a median request of each class, by route and class."""
 
     def as_json(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Lengths:
         """Take in one whole answer; one that was cut short says nothing and must not be passed."""
         kind = (route, model, tokens_max is not None)
         mean, answers = self._kinds.get(kind, (PRIOR_TOKENS, PRIOR_ANSWERS))
-        answers = min(answers + 1.0, ANSWERS)
+        answers = answers + 1.0 if answers < ANSWERS - 1.0 else ANSWERS
         self._kinds[kind] = mean + (completion_tokens - mean) / answers, answers
         if len(self._kinds) > KINDS_MAX:
             del self._kinds[next(iter(self._kinds))]

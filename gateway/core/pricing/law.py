@@ -1,7 +1,6 @@
 """What a pricing law is told at each tick, and what it must give back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from gateway.core.budget.ledger import Judgement
@@ -30,14 +29,13 @@ class Tick(Value, frozen=True):
     """How old counts are when a law sees them: flush, tick and poll."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Value, frozen=True):
     """What a law says: a price per SLO (values per allowance, or per bad event), or a threshold instead."""
 
     prices: Mapping[str, float]
     fixed_threshold: float | None = None
     infeasible: tuple[str, ...] = ()
-    allowances: Mapping[str, float] = field(default_factory=dict)
+    allowances: Mapping[str, float] = {}
     """What the law held each budget to, where that is not the ledger's allowance."""
 
 

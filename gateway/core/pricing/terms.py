@@ -1,13 +1,11 @@
 """Which prices a request of one route pays: of several SLOs of one kind, the highest counts (a dollar is charged once)."""
 
-from dataclasses import dataclass
-
 from gateway.core.placement.health import probe_share
 from gateway.domain.prices import Prices
+from gateway.domain.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Value, frozen=True):
     """Prices in force for one route, ready for the hot path."""
 
     per_unit: tuple[tuple[str, float], ...]
@@ -22,6 +20,8 @@ def terms_of(prices: Prices, route: str | None) -> Terms:
     """Return what requests of `route` pay under published prices."""
     highest: dict[str, float] = {}
     for price in prices.prices:
-        if price.route in (None, route) and price.per_unit > 0:
-            highest[price.kind] = max(highest.get(price.kind, 0.0), price.per_unit)
+        if price.route is None or price.route == route:
+            per_unit = price.per_unit
+            if per_unit > highest.get(price.kind, 0.0):
+                highest[price.kind] = per_unit
     return Terms(tuple(highest.items()), prices.mean_value, prices.fixed_threshold, probe_share(prices.request_rate), prices.version)

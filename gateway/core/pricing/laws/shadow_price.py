@@ -149,6 +149,8 @@ class ShadowPriceLaw:
             margin = min(MARGIN * sqrt((1 - b) / (b * (valid + to_come))), MARGIN_MAX)
             affordable = (b * (1 - margin) * (valid + to_come) - bad) / to_come
             j = structs.replace(j, bad=bad, valid=valid, to_come=to_come, fresh_bad=trust * j.fresh_predicted, fresh_valid=j.fresh_scored)
+        elif not self._spells.lasted_s:
+            return j
         else:
             spell = self._spells.allowance(kind, b, j.bad, j.valid, j.to_come, _events_per_s(tick, j))
             if spell is None:
@@ -158,16 +160,17 @@ class ShadowPriceLaw:
 
     def _pull(self, tick: Tick, j: Judgement) -> float:
         """Return how much more of this budget the first model takes than the last, in allowances per request."""
-        total = sum(c.weight * c.pull(j.slo.spec.kind, tick.health, tick.factors) for c in tick.cards)
-        return total / j.allowance
+        return sum([c.weight * c.pull(j.slo.spec.kind, tick.health, tick.factors) for c in tick.cards]) / j.allowance
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
     def _move(self, tick: Tick, windows_s: Sequence[float], dt_s: float) -> None:
         m = self.memory
-        pulls = {j.slo.spec.name: self._pull(tick, j) for j in tick.judgements}
-        is_passing = any(self._spells.part(j.slo.spec.kind, j.to_come, _events_per_s(tick, j)) < 1 for j in tick.judgements)
-        hot: list[str] = []
+        is_passing = bool(self._spells.lasted_s) and any(
+            self._spells.part(j.slo.spec.kind, j.to_come, _events_per_s(tick, j)) < 1 for j in tick.judgements
+        )
+        pulls: list[float] = []
+        """Of more important budgets that burn."""
         for j, w_s in zip(tick.judgements, windows_s, strict=True):
             name, kind = j.slo.spec.name, j.slo.spec.kind
             fair = m.n[name] * j.allowance
@@ -176,7 +179,8 @@ class ShadowPriceLaw:
                 off = max(off, 0.0)
             dead_s = tick.telemetry_delay_s + COMPLETION_S + w_s / 2
             speed = GAIN / m.plant[name] if name in m.plant and (kind == "cost" or j.scored > 0) else SPEED.get(kind, 0.5)
-            is_held = off > 0 and any(pulls[name] * pulls[h] < 0 and abs(pulls[h]) > REACH for h in hot)
+            pull = self._pull(tick, j) if pulls and off > 0 else 0.0
+            is_held = any(pull * other < 0 and abs(other) > REACH for other in pulls) if pull else False
             moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * off)
             m.price[name] = min(max(moved, 0.0), CAP_LOST if kind == "quality" and name in m.infeasible else m.cap[name])
             if m.cold.get(name, 0.0) > 0:
@@ -185,7 +189,7 @@ class ShadowPriceLaw:
             if kind == "cost" and j.is_exhausted and j.slo.spec.on_exhausted == "cheapest":
                 m.price[name] = m.cap[name]
             if m.x[name] > HOT * fair:
-                hot.append(name)
+                pulls.append(self._pull(tick, j))
 
     def _follow(self, tick: Tick) -> None:
         """Move cost prices with what the cards say of a model that has become dearer or cheaper; the integrator would take half an hour."""

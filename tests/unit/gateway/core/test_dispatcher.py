@@ -168,7 +168,7 @@ def test_adopting_says_whether_the_prices_are_new() -> None:
     d = dispatcher()
     assert not d.adopt(priced(0.0), Overrides(), 1.0)
     assert d.adopt(priced(0.1, version=2), Overrides(), 2.0)
-    assert d.adopt(replace(priced(0.1, version=2), fencing_token=9), Overrides(), 3.0)
+    assert d.adopt(structs.replace(priced(0.1, version=2), fencing_token=9), Overrides(), 3.0)
     assert d.state.prices_seen_s == 3.0
 
 

@@ -2,12 +2,12 @@
 
 import json
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gateway.core.pricing.terms import terms_of
 from gateway.core.pricing.threshold import Gain
@@ -121,7 +121,7 @@ def test_one_changed_result_is_a_difference(field: str, other: object) -> None:
 
 
 def test_other_prices_or_another_gain_are_a_difference() -> None:
-    assert not is_same(line(), redecide(line(), replace(PRICES, prices=(Price("spend", "cost", 0.6, 0.02),)), GAIN))
+    assert not is_same(line(), redecide(line(), structs.replace(PRICES, prices=(Price("spend", "cost", 0.6, 0.02),)), GAIN))
     assert not is_same(line(), redecide(line(), PRICES, Gain()))
 
 
