@@ -8,6 +8,7 @@ not chosen are never read. Writes the decision and tick logs that a scorer reads
 
 import json
 from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
@@ -29,14 +30,16 @@ from gateway.core.pricing.threshold import Gain
 from gateway.core.state import State
 from gateway.core.ticket import Ticket
 from gateway.domain.catalog import Backend, Catalog, Model, Route, Router, Tariff, Tenant, TrafficClass
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, Reason
 from gateway.domain.event import Entry, Outcome
-from gateway.domain.facts import Endpoint, RequestFacts
+from gateway.domain.facts import CHAT, RequestFacts
 from gateway.domain.prices import Overrides
 
 MODELS = ("strong", "weak")
 AT_ARRIVAL = ("t_s", "klass", "q_strong", "q_weak", "usd_strong_expected", "usd_weak_expected")
-OF_CHOSEN = ("ok_{}", "usd_{}", "ttft_{}_s", "y_{}")
+OF_CHOSEN = ("ok_{}", "usd_{}", "ttft_{}_s", "y_{}", "settle_s", "has_verdict")
+SETTLE_S = OF_CHOSEN.index("settle_s")
+FAILED = Reason.UPSTREAM_ERROR
 ROUTE = "world"
 
 
@@ -109,6 +112,10 @@ def _calibrated(quality: NDArray[np.float64], usd: NDArray[np.float64], facts: d
     return float(np.clip(np.quantile(gains, 1 - share) / facts["gain_slope"], 0, 1))
 
 
+def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
+    return zip(*[column.tolist() for column in columns], strict=True)
+
+
 def replay(world: World, law: str) -> Run:
     """Feed a world to the core in time order; see the module's head for what is shown when."""
     facts = world.facts
@@ -116,13 +123,13 @@ def replay(world: World, law: str) -> Run:
     dispatcher, governor, counts = core.dispatcher, core.governor, core.dispatcher.state.counts
     classes = [dispatcher.catalog.classes[n] for n in facts["classes"]]
     candidates = tuple(dispatcher.catalog.models[m] for m in MODELS)
-    shown = zip(*[world.columns[n].tolist() for n in AT_ARRIVAL], strict=True)
-    chosen = {m: list(zip(*[world.columns[n.format(m)].tolist() for n in OF_CHOSEN], strict=True)) for m in MODELS}
-    settle, has_verdict = world.columns["settle_s"].tolist(), world.columns["has_verdict"].tolist()
-    draws = np.random.Generator(np.random.PCG64([facts["seed"], 99])).random((facts["rows"], 2)).tolist()
+    draws = np.random.Generator(np.random.PCG64([facts["seed"], 99])).random((facts["rows"], 2))
+    shown = _rows([*(world.columns[n] for n in AT_ARRIVAL), draws[:, 0], draws[:, 1]])
+    futures = [_rows([world.columns[n.format(m)] for n in OF_CHOSEN]) for m in MODELS]
     gaps = [(e["start_s"], e["end_s"]) for e in facts["events"] if e["kind"] == "telemetry_gap"]
     delay, tick_s = facts["telemetry_delay_s"], facts["tick_s"]
-    settling: list[tuple[float, int, str, Ticket]] = []
+    settling: list[tuple[float, int, Ticket, str, tuple[Any, ...]]] = []
+    """With the future of the chosen option."""
     telling: deque[tuple[float, list[Entry]]] = deque()
     """In order: what happens later is never told earlier."""
     choices, ticks = list[str](), list[dict[str, Any]]()
@@ -135,12 +142,11 @@ def replay(world: World, law: str) -> Run:
 
     def settle_until(t_s: float) -> None:
         while settling and settling[0][0] <= t_s:
-            at_s, row, model, ticket = heappop(settling)
-            ok, usd, ttft_s, y = chosen[model][row]
-            reason = Reason.SERVED if ok else Reason.UPSTREAM_ERROR
-            outcome = Outcome(reason, model, ttft_s if ok else None, settle[row], was_streamed=True, billed_usd=usd)
+            at_s, _, ticket, model, (ok, usd, ttft_s, y, settle_s, has_verdict) = heappop(settling)
+            reason = SERVED if ok else FAILED
+            outcome = Outcome(reason, model, ttft_s if ok else None, settle_s, was_streamed=True, billed_usd=usd)
             entries = dispatcher.ended(ticket, outcome, at_s, at_s).entries
-            if ok and has_verdict[row]:
+            if ok and has_verdict:
                 entries += dispatcher.verdict(bool(y), ROUTE)
             tell(entries, at_s)
 
@@ -161,14 +167,15 @@ def replay(world: World, law: str) -> Run:
         ticks.append({"t_s": now_s, "alpha_ref": prices.alpha_ref[ROUTE], "prices": named, "infeasible": list(prices.infeasible)})
 
     next_tick = 0.0
-    for row, (t_s, klass, q_strong, q_weak, usd_strong, usd_weak) in enumerate(shown):
+    for row, (known, if_strong, if_weak) in enumerate(zip(shown, *futures, strict=True)):
+        t_s, klass, q_strong, q_weak, usd_strong, usd_weak, soft_edge, probe = known
         while next_tick <= t_s:
             settle_until(next_tick)
             govern(next_tick)
             next_tick += tick_s
         settle_until(t_s)
         request = RequestFacts(
-            str(row), Endpoint.CHAT, "world", classes[klass], ROUTE, candidates, 1, None, True, t_s, tuple(draws[row]),
+            str(row), CHAT, "world", classes[klass], ROUTE, candidates, 1, None, True, t_s, (soft_edge, probe),
             expected_usd=(usd_strong, usd_weak),
         )  # fmt: skip
         ticket = dispatcher.decide(request, (q_strong, q_weak), t_s, t_s)
@@ -179,12 +186,13 @@ def replay(world: World, law: str) -> Run:
         choices.append(model)
         dispatcher.sent(ticket, t_s)
         tell(ticket.opening, t_s)
-        heappush(settling, (t_s + settle[row], row, model, ticket))
+        chosen = if_strong if model == "strong" else if_weak
+        heappush(settling, (t_s + chosen[SETTLE_S], row, ticket, model, chosen))
     while next_tick < facts["period_s"]:
         settle_until(next_tick)
         govern(next_tick)
         next_tick += tick_s
-    return Run(choices, [d[0] for d in draws], ticks, core)
+    return Run(choices, draws[:, 0].tolist(), ticks, core)
 
 
 def write(run: Run, folder: Path) -> None:

@@ -31,7 +31,7 @@ from gateway.core.tenants.scope import is_limited, limits_of
 from gateway.core.ticket import Again, Booking, Ticket
 from gateway.domain.catalog import Backend, Catalog, Model
 from gateway.domain.decision import Choice, Placed, Shed
-from gateway.domain.errors import BACKEND_FAULTS, Reason
+from gateway.domain.errors import BACKEND_FAULTS, SERVED, UPSTREAM_REFUSED, Reason
 from gateway.domain.event import Entry, Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.facts import RequestFacts
@@ -204,7 +204,8 @@ class Dispatcher:
         state, facts = self.state, ticket.facts
         if ticket.placed is None:
             state.schedule.remove(ticket, now_s)
-        self._close(ticket, outcome, now_s)
+        promise = self._lane(facts.route).promise
+        self._close(ticket, promise, outcome, now_s)
         model = self.catalog.models.get(outcome.model) if outcome.model is not None else None
         usd = estimated = ticket.failed_usd  # Nobody reports what a failed attempt used.
         expected, predicted = 0.0, None
@@ -215,14 +216,14 @@ class Dispatcher:
             usd += billed_usd(model.tariff, outcome)
             if outcome.is_estimated:
                 estimated = usd
-            if outcome.reason is Reason.SERVED and not outcome.is_estimated:
+            if outcome.reason is SERVED and not outcome.is_estimated:
                 state.lengths.learn(facts.route, model.name, facts.tokens_max, outcome.completion_tokens)
                 if facts.prompt_bytes:
                     state.tokens.learn_prompt(facts.route, facts.prompt_bytes, outcome.prompt_tokens)
             if outcome.timelines:
-                self._learn_pace(facts.route, model.name, outcome)
+                self._learn_pace(facts.route, promise, model.name, outcome)
             # Who names a model chooses for itself: those turns are not ours to keep together.
-            if facts.named is None and outcome.reason is Reason.SERVED and self.promise(facts.route).keeps_conversations:
+            if facts.named is None and outcome.reason is SERVED and promise.keeps_conversations:
                 outcome = replace(outcome, switch=state.conversations.answered(facts.draws[0], facts.turns, model.name))
         if self._has_tenants:
             state.fairness.ended(facts.tenant, outcome.reason, now_s)
@@ -482,7 +483,7 @@ class Dispatcher:
         if is_news:
             self.state.placement.health(placed.model.name).settle(ok=False, late=None)
 
-    def _close(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
+    def _close(self, ticket: Ticket, promise: Promise, outcome: Outcome, now_s: float) -> None:
         """End the attempt in flight with what it says about its backend."""
         if ticket.attempt is None:
             return
@@ -492,14 +493,13 @@ class Dispatcher:
             return
         attempt = self._release(ticket)
         assert attempt is not None
-        if reason not in (Reason.SERVED, Reason.UPSTREAM_REFUSED):
+        if reason is not SERVED and reason is not UPSTREAM_REFUSED:
             attempt.released()
             return
         health = self.state.placement.health(placed.model.name)
         attempt.succeeded(now_s)
         is_late = None
         if outcome.ttft_s is not None:
-            promise = self.promise(ticket.facts.route)
             late_s = promise.first_token_s(ticket.facts.prompt_tokens) if promise.is_binned else promise.only_first_token_s
             is_late = None if late_s is None else outcome.ttft_s > late_s
             if promise.is_binned and late_s is not None and is_late is not None:
@@ -508,9 +508,9 @@ class Dispatcher:
         if True in ticket.trial and placed.model.name in self._on_trial(ticket) and attempt.account.breaker.state is BreakerState.CLOSED:
             health.success = HEALTHY  # The trials were the evidence; a second proof by forced probes would only cost time.
 
-    def _learn_pace(self, route: str, model: str, outcome: Outcome) -> None:
+    def _learn_pace(self, route: str, promise: Promise, model: str, outcome: Outcome) -> None:
         """Take in whether a stream kept the timelines of its route."""
-        verdicts = [sli.judge(outcome) for sli in self.promise(route).paces]
+        verdicts = [sli.judge(outcome) for sli in promise.paces]
         if True in verdicts or False in verdicts:
             self.state.misses.learn(model, route, False in verdicts)
 

@@ -103,11 +103,11 @@ class Booking(Value, frozen=True):
         facts, choice, placed = t.facts, t.choice, t.placed
         decided = (choice.model, choice.reason, choice.scores, choice.margin, choice.win_rate, choice.threshold) if choice else (None,) * 6
         return (
-            "decision", self.wall_s, facts.request_id, facts.endpoint.value, facts.tenant, facts.klass.name, facts.klass.value, facts.route,
+            "decision", self.wall_s, facts.request_id, facts.endpoint.label, facts.tenant, facts.klass.name, facts.klass.value, facts.route,
             facts.named, t.terms.version if t.terms else None,
             t.expectations, t.usable, t.trial, facts.draws, facts.client_threshold, facts.may_set_threshold, t.pin,
             t.mode, *decided,
-            outcome.model, placed.backend.id if placed else None, t.attempts, outcome.reason.value, outcome.ttft_s,
+            outcome.model, placed.backend.id if placed else None, t.attempts, outcome.reason.label, outcome.ttft_s,
             outcome.total_s, t.queued_s, outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens, self.usd,
             outcome.is_estimated,
         )  # fmt: skip

@@ -25,6 +25,10 @@ class Form(Enum):
     """Not the JSON that the client asked for."""
 
 
+WHOLE, CUT = Form.WHOLE, Form.CUT
+"""As `errors.SERVED`."""
+
+
 class Timeline(Value, frozen=True):
     """How the text of one stream came, beside when it was expected."""
 

@@ -15,6 +15,14 @@ class Endpoint(Enum):
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
 
+    def __init__(self, label: str) -> None:
+        self.label = label
+        """As `errors.Reason`'s."""
+
+
+CHAT, COMPLETIONS, EMBEDDINGS = Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS
+"""As `errors.SERVED`."""
+
 
 class RequestFacts(Value, frozen=True):
     """One request in the core's words. Token counts are estimates until the backend reports usage."""

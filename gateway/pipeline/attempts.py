@@ -3,8 +3,8 @@
 Another attempt is made only while the client has been sent nothing, and only if the total time allows the pause before it.
 """
 
-from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint
+from gateway.domain.errors import UPSTREAM_REFUSED, GatewayError
+from gateway.domain.facts import EMBEDDINGS
 from gateway.pipeline.refusals import cut_short, pass_refusal, said_of, tell
 from gateway.pipeline.streamed import pass_stream
 from gateway.pipeline.walk import Walk
@@ -30,7 +30,7 @@ async def attempts(walk: Walk) -> None:
             walk.settle(failure.reason)
             await cut_short(walk, failure.reason, said_of(walk, failure))
             return
-        if failure.reason is Reason.UPSTREAM_REFUSED:
+        if failure.reason is UPSTREAM_REFUSED:
             walk.settle(failure.reason)
             await tell(walk, failure)
             return
@@ -56,7 +56,7 @@ async def _attempt(walk: Walk, head: Headers) -> None:
     shared, decoded, ticket = walk.shared, walk.decoded, walk.taken
     placed = ticket.placed
     assert placed is not None
-    body = splice(decoded, placed.backend.model, include_usage=walk.facts.endpoint is not Endpoint.EMBEDDINGS)
+    body = splice(decoded, placed.backend.model, include_usage=walk.facts.endpoint is not EMBEDDINGS)
     now_s = shared.clock.now_s()
     ttft_timeout_s = walk.runtime.config.upstream.ttft_timeout
     call = Call(walk.path, body, head, decoded.is_streaming, ttft_timeout_s, max(_left_s(walk, now_s), 0.001))

@@ -6,7 +6,7 @@
 - Bytes are passed on as they came, but for the usage chunk that only we asked for. Broken events are held until whole.
 """
 
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, Reason
 from gateway.pipeline.needs import Answer
 from gateway.pipeline.refusals import failure_in
 from gateway.pipeline.walk import Walk
@@ -91,7 +91,7 @@ async def _end_stream(walk: Walk, answer: Answer, last: list[SseEvent], headers:
         raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "an empty stream")
     if not meter.is_done and meter.finish_reason is None:
         raise UpstreamFailure(Reason.UPSTREAM_CUT, "the stream ended without its end")
-    walk.settle(Reason.SERVED)
+    walk.settle(SERVED)
     if not walk.is_open:
         await walk.open(answer.status, headers)
         last = [SseEvent(b"".join(held), None), *last]
@@ -123,7 +123,7 @@ async def _pass_opaque(walk: Walk, answer: Answer) -> None:
         await walk.client.write(chunk)
     if not walk.is_open:
         raise UpstreamFailure(Reason.UPSTREAM_BAD_ANSWER, "an empty stream")
-    walk.settle(Reason.SERVED)
+    walk.settle(SERVED)
     await walk.client.finish()
 
 

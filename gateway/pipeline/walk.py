@@ -8,9 +8,9 @@ A ticket is settled exactly once, whatever happens: every further `settle` does 
 
 from gateway.core.ticket import Ticket
 from gateway.domain.decision import Placed
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, UPSTREAM_REFUSED, Reason
 from gateway.domain.event import Form, Outcome
-from gateway.domain.facts import Endpoint, RequestFacts
+from gateway.domain.facts import CHAT, COMPLETIONS, EMBEDDINGS, RequestFacts
 from gateway.pipeline.needs import Runtime, Shared
 from gateway.ports import ClientStream, Headers
 from gateway.wire.form import form_of
@@ -21,7 +21,7 @@ from gateway.wire.request import Decoded
 
 MEGABYTE = 1_000_000
 NOTHING_USED = Used(0, 0, 0, 0, is_estimated=False)
-PATHS = {Endpoint.CHAT: "/chat/completions", Endpoint.COMPLETIONS: "/completions", Endpoint.EMBEDDINGS: "/embeddings"}
+PATHS = {CHAT: "/chat/completions", COMPLETIONS: "/completions", EMBEDDINGS: "/embeddings"}
 
 
 class Walk:
@@ -102,11 +102,11 @@ class Walk:
             return
         self._is_settled = True
         facts, placed, first_s = self.facts, self.answering, self.first_s
-        if self.is_refused or reason is Reason.UPSTREAM_REFUSED:
+        if self.is_refused or reason is UPSTREAM_REFUSED:
             placed = None  # a refusal bills nothing
         now_s, pace = self.shared.clock.now_s(), self.pace
         elapsed_s = now_s - facts.arrived_s
-        if pace is not None and reason is not Reason.SERVED:
+        if pace is not None and reason is not SERVED:
             pace.ended(now_s)
         if placed is not None:
             used = self.meter.used(facts.prompt_tokens, self.tokens_per_byte(placed.model.name))
@@ -130,7 +130,7 @@ class Walk:
             reasoning_tokens=used.reasoning_tokens,
         )
         self._usd = self.shared.ended(self.dispatcher, ticket, outcome, self.overhead_s or 0.0)
-        if reason is Reason.SERVED and not used.is_estimated and placed is not None:
+        if reason is SERVED and not used.is_estimated and placed is not None:
             self.dispatcher.state.tokens.learn_completion(placed.model.name, self.meter.content_bytes, used.completion_tokens)
 
     def tokens_per_byte(self, model: str) -> float:
@@ -146,7 +146,7 @@ class Walk:
         ticket, facts, placed = self.ticket, self.facts, self.answering
         # Where another model than the chosen one answers, its placement says so; the record keeps what was decided.
         choice = placed.choice if placed is not None else ticket.choice if ticket is not None else None
-        why = reason.value if reason is not None else choice.reason if choice is not None else "none"
+        why = reason.label if reason is not None else choice.reason if choice is not None else "none"
         attempts = 0 if ticket is None else ticket.attempts
         model = None if placed is None else placed.model.name
         trace = Trace(facts.request_id, model, why, attempts, self.overhead_s or 0.0, self._client_request_id)
@@ -163,6 +163,6 @@ class Walk:
     def _form(self, reason: Reason) -> Form | None:
         """Return the form of a served answer that we could read, where some SLO asks for it."""
         facts, meter = self.facts, self.meter
-        if reason is not Reason.SERVED or not meter.events or facts.endpoint is Endpoint.EMBEDDINGS:
+        if reason is not SERVED or not meter.events or facts.endpoint is EMBEDDINGS:
             return None
         return form_of(self.decoded, meter, self.body) if self.dispatcher.promise(facts.route).looks_at_form else None

@@ -6,7 +6,7 @@ that a slow reader holds no backend's slot.
 
 from collections.abc import Awaitable
 
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, Reason
 from gateway.pipeline.needs import Answer
 from gateway.pipeline.refusals import failure_in
 from gateway.pipeline.send import send
@@ -52,7 +52,7 @@ async def _gathered(walk: Walk, answer: Answer) -> bytes | None:
             parts.clear()
     if not walk.is_open:
         return b"".join(parts)
-    walk.settle(Reason.SERVED)
+    walk.settle(SERVED)
     await walk.client.finish()
     return None
 
@@ -90,6 +90,6 @@ def _add(walk: Walk, event: SseEvent, whole: Aggregate) -> None:
 
 def _send_served(walk: Walk, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
     """Settle; return the sending, to be awaited."""
-    walk.settle(Reason.SERVED)
+    walk.settle(SERVED)
     walk.is_open = True
     return send(walk.client, status, walk.with_own(headers), body)

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint, Talk
+from gateway.domain.facts import CHAT, COMPLETIONS, Endpoint, Talk
 from gateway.domain.value import Value
 from gateway.wire.malformed import malformed, too_deep
 from gateway.wire.members import Member, is_deeper, members, string_end, value_start
@@ -152,10 +152,10 @@ def decode(endpoint: Endpoint, body: bytes) -> Decoded:
     try:
         if not body.isascii():
             str(body, "utf-8")
-        if endpoint is Endpoint.CHAT:
+        if endpoint is CHAT:
             fields, literal = _decode_chat(body), b'"messages":'
             text = fields.messages
-        elif endpoint is Endpoint.COMPLETIONS:
+        elif endpoint is COMPLETIONS:
             fields, literal = _decode_completion(body), b'"prompt":'
             text = fields.prompt
         else:
@@ -164,7 +164,7 @@ def decode(endpoint: Endpoint, body: bytes) -> Decoded:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise malformed(body, exc, LEVELS_MAX) from exc
 
-    prompt = read_conversation(text) if endpoint is Endpoint.CHAT else read_prompts(text)
+    prompt = read_conversation(text) if endpoint is CHAT else read_prompts(text)
     # A bomb needs two brackets a level, outside of strings.
     if len(body) - prompt.string_bytes > 2 * LEVELS_MAX and is_deeper(body, LEVELS_MAX):
         raise too_deep(LEVELS_MAX)

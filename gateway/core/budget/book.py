@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.core.budget.slo import Slo, scoped
 from gateway.domain.catalog import TrafficClass
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, Reason
 from gateway.domain.event import MILLI, NANO, Entry, Outcome
 
 SHEDS = frozenset({Reason.SHED_DEADLINE, Reason.SHED_OVERLOAD})
@@ -85,7 +85,7 @@ class Book:
             one, dollars, expected, prompt, completion = self._model(outcome.model)
             tokens = (prompt, outcome.prompt_tokens), (completion, outcome.completion_tokens)
             entries += (one, (dollars, nano), (expected, round(listed_usd * NANO)), *tokens)
-        if quality is not None and names.predicted and reason is Reason.SERVED:
+        if quality is not None and names.predicted and reason is SERVED:
             lost = round((1.0 - quality) * MILLI)
             for scored, lost_field in names.predicted:
                 entries += (scored, (lost_field, lost))

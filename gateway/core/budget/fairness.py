@@ -7,7 +7,7 @@ Source: Jain, Chiu and Hawe, DEC-TR-301 (1984). Of one process's own requests.
 """
 
 from gateway.core.budget.slis.availability import EXCLUDED
-from gateway.domain.errors import Reason
+from gateway.domain.errors import CLIENT_CANCELLED, SERVED, Reason
 
 SPAN_S = 300.0
 REQUESTS_MIN = 5
@@ -25,13 +25,13 @@ class Fairness:
     def ended(self, tenant: str, reason: Reason, now_s: float) -> None:
         """Take in how one request ended."""
         self._turn(now_s)
-        if reason is Reason.CLIENT_CANCELLED or reason in EXCLUDED:
+        if reason is CLIENT_CANCELLED or reason in EXCLUDED:
             return
         known = self._now.get(tenant)
         if known is None:
             known = self._now[tenant] = [0, 0]
         known[0] += 1
-        known[1] += reason is Reason.SERVED
+        known[1] += reason is SERVED
 
     def index(self, now_s: float) -> float | None:
         """Return Jain's index; None with fewer than two tenants that asked enough."""

@@ -31,13 +31,14 @@ class Account:
         self.breaker, self.load, self.ttft = Breaker(), load, ttft
 
 
-class Attempt:
+class Attempt(Entry):
     """One request on its way to one backend; made by `PlacementState.sent`, ended exactly once by whoever is first."""
 
-    __slots__ = ("_is_judged", "account", "entry", "is_streaming", "requests", "sent_s", "tokens")
+    __slots__ = ("_is_judged", "account", "is_streaming", "requests", "sent_s", "tokens")
 
-    def __init__(self, account: Account, entry: Entry, tokens: float, requests: float, sent_s: float, is_streaming: bool) -> None:
-        self.account, self.entry, self.sent_s, self.is_streaming = account, entry, sent_s, is_streaming
+    def __init__(self, account: Account, prompt_tokens: int, tokens: float, requests: float, sent_s: float, is_streaming: bool) -> None:
+        self.prompt_tokens, self.is_pending, self.is_over = prompt_tokens, True, False  # As Entry does: one call less per request.
+        self.account, self.sent_s, self.is_streaming = account, sent_s, is_streaming
         self.tokens, self.requests = tokens, requests
         """Pending and own prompt tokens, and requests in the engine, when it was sent; 0 requests for a hosted API."""
         self._is_judged = False
@@ -45,9 +46,9 @@ class Attempt:
     def first_token(self, now_s: float) -> None:
         """The first content came (for an answer that is not streamed: its head)."""
         account = self.account
-        if self.entry.is_over:
+        if self.is_over:
             return
-        account.load.first_token(self.entry)
+        account.load.first_token(self)
         if self.is_streaming:
             account.ttft.observe(self.tokens, self.requests, now_s - self.sent_s, now_s)
         # A trial has proved its point now; waiting for the end of a long answer would only lengthen the recovery.
@@ -80,9 +81,9 @@ class Attempt:
             self.account.breaker.released(self.sent_s)
 
     def _end(self) -> bool:
-        if self.entry.is_over:
+        if self.is_over:
             return False
-        self.account.load.ended(self.entry)
+        self.account.load.ended(self)
         return True
 
 
@@ -145,7 +146,9 @@ class PlacementState:
         if not is_streaming:
             presumed_s = now_s + PRESUMED_FACTOR * account.ttft.predict(pending, prompt_tokens, requests, now_s)
         account.breaker.sent(now_s)
-        return Attempt(account, load.sent(prompt_tokens, presumed_s), pending + prompt_tokens, requests, now_s, is_streaming)
+        attempt = Attempt(account, prompt_tokens, pending + prompt_tokens, requests, now_s, is_streaming)
+        load.sent(attempt, presumed_s)
+        return attempt
 
     def probed(self, backend_id: str, model: str, ok: bool, now_s: float) -> None:
         """Take in one health probe of a backend."""

@@ -21,7 +21,7 @@ PROMPT_TOKENS_START, PROMPT_SAMPLES = 500.0, 50.0
 
 
 class Entry:
-    """One attempt in a `Load`; made by `sent`."""
+    """One attempt in a `Load`."""
 
     __slots__ = ("is_over", "is_pending", "prompt_tokens")
 
@@ -45,9 +45,9 @@ class Load:
         self._mean_tokens = PROMPT_TOKENS_START
         self._others_waiting, self._others, self._scraped_s = 0.0, 0.0, float("-inf")
 
-    def sent(self, prompt_tokens: int, presumed_s: float | None = None) -> Entry:
+    def sent(self, entry: Entry, presumed_s: float | None = None) -> None:
         """Enter one attempt; `presumed_s`: when to take its prefill for done without having seen it, None: never."""
-        entry = Entry(prompt_tokens)
+        prompt_tokens = entry.prompt_tokens
         self.in_flight += 1
         self.waiting += 1
         self._pending += prompt_tokens
@@ -55,7 +55,6 @@ class Load:
         if presumed_s is not None:
             self._order += 1
             heappush(self._presumed, (presumed_s, self._order, entry))
-        return entry
 
     def first_token(self, entry: Entry) -> None:
         """Take an attempt's prompt tokens out of the pending account."""

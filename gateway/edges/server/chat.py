@@ -12,7 +12,7 @@ from gateway.core.dispatcher import Dispatcher
 from gateway.core.tenants.directory import Directory
 from gateway.domain.catalog import Catalog, Right, Tenant, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint, RequestFacts
+from gateway.domain.facts import EMBEDDINGS, Endpoint, RequestFacts
 from gateway.domain.value import Value
 from gateway.edges.server.limits import slow
 from gateway.edges.server.names import klass_of, resolve
@@ -198,7 +198,7 @@ def facts_of(
     # By position: names cost 0.6 us here.
     return RequestFacts(
         request_id, endpoint, tenant, caller.klass, route, named.candidates, prompt_tokens, decoded.tokens_max,
-        decoded.is_streaming and endpoint is not Endpoint.EMBEDDINGS, arrived_s,
+        decoded.is_streaming and endpoint is not EMBEDDINGS, arrived_s,
         (chance.keyed(tenant, decoded.conversation_key), probe),
         named.threshold, caller.may_set_threshold, named.named, text_bytes, caller.key, None, decoded.turns,
     )  # fmt: skip

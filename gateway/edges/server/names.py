@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.domain.catalog import Catalog, Model, Right, Route, Tenant, TrafficClass
 from gateway.domain.errors import GatewayError, Reason
-from gateway.domain.facts import Endpoint
+from gateway.domain.facts import EMBEDDINGS, Endpoint
 from gateway.domain.value import Value
 from gateway.wire.names import parse_model
 
@@ -46,7 +46,7 @@ def resolve(model: str, endpoint: Endpoint, catalog: Catalog, tenant: Tenant, ke
         raise GatewayError(Reason.UNKNOWN_MODEL, f"the model {_short(model)} does not exist; {_choice(catalog, tenant)}", "model")
     candidates = tuple(catalog.models[name] for name in route.models)
     # Embeddings of different models cannot be compared, so nothing is ever switched there.
-    return Named(route.name, candidates[:1] if endpoint is Endpoint.EMBEDDINGS else candidates, None, threshold)
+    return Named(route.name, candidates[:1] if endpoint is EMBEDDINGS else candidates, None, threshold)
 
 
 def klass_of(wish: str | None, catalog: Catalog, tenant: Tenant) -> TrafficClass:
@@ -83,7 +83,7 @@ def _by_name(model: Model, endpoint: Endpoint, catalog: Catalog, tenant: Tenant,
     if Right.CHOOSE_MODEL not in tenant.may:
         raise GatewayError(Reason.NOT_ALLOWED, f"this key may not choose the model {model.name}; {_choice(catalog, tenant)}", "model")
     others: tuple[str, ...] = ()
-    if model.downgrade and not keeps_model and endpoint is not Endpoint.EMBEDDINGS:
+    if model.downgrade and not keeps_model and endpoint is not EMBEDDINGS:
         others = model.downgrade_to
     return Named(model.name, (model, *(catalog.models[name] for name in others)), model.name)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.domain.decision import Placed
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED, Reason
 from gateway.domain.event import Outcome
 from gateway.domain.facts import Endpoint, RequestFacts
 from gateway.edges.telemetry.families import OTHER, Counter, Family, Histogram, counter, gauge_lines, head, histogram, label_text, number
@@ -166,7 +166,7 @@ class Metrics:
         kinds = ("input", "output", "cached", "reasoning")
         row.prompt, row.completion, row.cached, row.reasoning = (self.tokens.child(model, kind) for kind in kinds)
         row.usd = self.usd.child(model)
-        row.duration = self.duration.child(*gen_ai, "" if reason is Reason.SERVED else reason.value)
+        row.duration = self.duration.child(*gen_ai, "" if reason is SERVED else reason.value)
         row.ttft, row.tpot = self.ttft.child(*gen_ai), self.tpot.child(*gen_ai)
         row.prompt_size, row.completion_size = (self.token_usage.child(*gen_ai, kind) for kind in ("input", "output"))
         return row

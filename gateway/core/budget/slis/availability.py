@@ -12,7 +12,7 @@ Source: Google SRE Workbook, "Implementing SLOs". Shown by `tests/unit/.../slis/
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.domain.errors import Reason
+from gateway.domain.errors import CLIENT_CANCELLED, SERVED, Reason
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
 
@@ -55,9 +55,9 @@ class Availability:
     def judge(self, outcome: Outcome) -> bool | None:
         """Return whether the client got its answer; None for what was the client's own doing."""
         reason = outcome.reason
-        if reason is Reason.SERVED:
+        if reason is SERVED:
             return True
-        if reason is Reason.CLIENT_CANCELLED:
+        if reason is CLIENT_CANCELLED:
             # Left although the first token was overdue: it is our lateness that the client voted on.
             return None if outcome.before_deadline else False
         return None if reason in EXCLUDED else False

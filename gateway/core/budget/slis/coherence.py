@@ -15,8 +15,8 @@ Shown by `tests/unit/.../slis/test_coherence.py` and by `test_dispatcher.py`.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.domain.errors import Reason
-from gateway.domain.event import Form, Outcome
+from gateway.domain.errors import SERVED
+from gateway.domain.event import CUT, Outcome
 from gateway.domain.expectation import Expectation
 
 SWITCHES_MAX = 1
@@ -38,9 +38,9 @@ class Coherence:
 
     def judge(self, outcome: Outcome) -> bool | None:
         """Return whether a later turn carried its conversation on; None for a first one, and for what was not answered."""
-        if outcome.switch is None or outcome.reason is not Reason.SERVED:
+        if outcome.switch is None or outcome.reason is not SERVED:
             return None
-        return outcome.switch <= SWITCHES_MAX and outcome.form is not Form.CUT
+        return outcome.switch <= SWITCHES_MAX and outcome.form is not CUT
 
     @staticmethod
     def risk(expectation: Expectation) -> float:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gateway.core.budget.sli import Wrong
-from gateway.domain.errors import Reason
+from gateway.domain.errors import CLIENT_CANCELLED, SERVED
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.units import Ratio, Seconds
@@ -62,7 +62,7 @@ class Itl:
         expected = self.expected
         for kept in outcome.timelines:
             if (kept.first_token_s, kept.tokens_per_s) == expected:
-                if outcome.reason is not Reason.SERVED and outcome.reason is not Reason.CLIENT_CANCELLED:
+                if outcome.reason is not SERVED and outcome.reason is not CLIENT_CANCELLED:
                     return False
                 return kept.qoe >= self.options.at_least and outcome.stall_s <= self.options.max_stall
         return None

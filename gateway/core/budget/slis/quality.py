@@ -18,8 +18,8 @@ Shown by the judge's conflict worlds, `tests/unit/.../slis/test_quality.py`, `te
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gateway.domain.errors import Reason
-from gateway.domain.event import Form, Outcome
+from gateway.domain.errors import SERVED
+from gateway.domain.event import WHOLE, Outcome
 from gateway.domain.expectation import Expectation
 
 VERDICTS_MIN = 200
@@ -45,9 +45,9 @@ class Quality:
 
     def judge(self, outcome: Outcome) -> bool | None:
         """Return the automatic verdict, where those count; else None: a verdict is booked when it arrives."""
-        if self.options.source != "validity" or outcome.reason is not Reason.SERVED or outcome.form is None:
+        if self.options.source != "validity" or outcome.reason is not SERVED or outcome.form is None:
             return None
-        return outcome.form is Form.WHOLE
+        return outcome.form is WHOLE
 
     @staticmethod
     def risk(expectation: Expectation) -> float:

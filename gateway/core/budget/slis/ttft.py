@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from gateway.core.budget.sli import Wrong
-from gateway.domain.errors import Reason
+from gateway.domain.errors import SERVED
 from gateway.domain.event import Outcome
 from gateway.domain.expectation import Expectation
 from gateway.domain.units import Count, Seconds
@@ -65,7 +65,7 @@ class Ttft:
 
     def judge(self, outcome: Outcome) -> bool | None:
         """Return whether the first token was in time; None without one."""
-        if outcome.ttft_s is None or not outcome.was_streamed or outcome.reason is not Reason.SERVED:
+        if outcome.ttft_s is None or not outcome.was_streamed or outcome.reason is not SERVED:
             return None
         if not self._lengths:
             return outcome.ttft_s <= self._limits_s[0]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.placement.load import Load
+from gateway.core.placement.load import Entry, Load
 
 
 @given(
@@ -12,7 +12,9 @@ from gateway.core.placement.load import Load
 )
 def test_pending_is_what_was_sent_and_not_yet_prefilled(sent: list[tuple[int, float | None]], events: list[tuple[int, bool]]) -> None:
     load = Load()
-    entries = [load.sent(tokens, presumed_s) for tokens, presumed_s in sent]
+    entries = [Entry(tokens) for tokens, _ in sent]
+    for entry, (_, presumed_s) in zip(entries, sent, strict=True):
+        load.sent(entry, presumed_s)
     for step, (which, is_end) in enumerate(events):
         entry = entries[which % len(entries)]
         (load.ended if is_end else load.first_token)(entry)
