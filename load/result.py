@@ -6,10 +6,11 @@ The same shape from sockets (`load run`) and from virtual time (`load sim`), so 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 SERVED = "served"
@@ -109,8 +110,8 @@ class Result:
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = {"schema": SCHEMA, "figures": self.figures(), **asdict(self)}
-        path.write_text(json.dumps(whole))
+        whole = {"schema": SCHEMA, "figures": self.figures()} | {f.name: getattr(self, f.name) for f in fields(self)}
+        path.write_bytes(msgspec.json.encode(whole))
 
     @classmethod
     def read(cls, path: Path) -> "Result":
