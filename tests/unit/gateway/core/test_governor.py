@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from gateway.core.budget.counts import Counts
@@ -12,25 +11,16 @@ from gateway.core.budget.slis.availability import Availability
 from gateway.core.budget.slis.cost import Cost
 from gateway.core.budget.slo import DAY_S, Period, Slo, SloSpec, build
 from gateway.core.governor import Governor, Published
-from gateway.core.pricing.card import Card, mean_usd
+from gateway.core.pricing.card import mean_usd
 from gateway.core.pricing.laws.shadow_price import ShadowPriceLaw
 from gateway.core.pricing.laws.static import StaticLaw
 from gateway.core.pricing.threshold import Gain
 from gateway.domain.event import NANO
 from gateway.domain.prices import Overrides, Prices
+from tests.unit.gateway.core.traffic import CARD, FAIR
 
 T = 1_759_968_000.0  # 2025-10-09 00:00:00 UTC.
 DAY = Period("day")
-RNG = np.random.Generator(np.random.PCG64(3))
-WEAK = RNG.uniform(0.3, 0.8, 500)
-CARD = Card(
-    ("strong", "weak"),
-    RNG.choice([10.0, 3.0, 1.0], 500),
-    np.stack([WEAK + RNG.uniform(0.0, 0.4, 500), WEAK], axis=1),
-    np.tile([0.010, 0.001], (500, 1)),
-)
-FAIR = 0.00415
-"""Dollars per request that afford 35 % strong."""
 FLEET = SloSpec("availability", "availability", Availability.Options(), 0.99, 28 * DAY_S)
 SPEND = SloSpec("spend", "cost", Cost.Options(FAIR * 864_000, 864_000.0), period=DAY)  # 10 requests a second.
 WELL = {"strong": (0.999, 0.001), "weak": (0.999, 0.001)}

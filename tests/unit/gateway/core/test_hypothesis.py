@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from gateway.core.budget.counts import Counts
@@ -16,17 +15,8 @@ from gateway.core.hypothesis import Hypothesis, Impossible, published, spending_
 from gateway.core.pricing.card import Card
 from gateway.core.pricing.laws.registry import LAWS
 from gateway.core.pricing.threshold import Gain
+from tests.unit.gateway.core.traffic import CARD, FAIR
 
-RNG = np.random.Generator(np.random.PCG64(3))
-WEAK = RNG.uniform(0.3, 0.8, 500)
-CARD = Card(
-    ("strong", "weak"),
-    RNG.choice([10.0, 3.0, 1.0], 500),
-    np.stack([WEAK + RNG.uniform(0.0, 0.4, 500), WEAK], axis=1),
-    np.tile([0.010, 0.001], (500, 1)),
-)
-FAIR = 0.00415
-"""Dollars per request that afford 35 % strong."""
 FLEET = SloSpec("availability", "availability", Availability.Options(), 0.99, 28 * DAY_S)
 FIRST = SloSpec("first-token", "ttft", Ttft.Options(at_most=1.0), 0.95, period=Period("week"))
 SPEND = SloSpec("spend", "cost", Cost.Options(FAIR * 864_000, 864_000.0), period=Period("day"))  # 10 requests a second.
