@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -127,8 +128,12 @@ def _replay(args: argparse.Namespace) -> int:
 
     if args.log is None:
         raise ScenarioError("--world needs --log DIR for its decisions")
-    write(replay(World.load(args.world), args.law or "shadow_price"), args.log)
-    print(f"decisions and ticks are in {args.log}")
+    world, started_s = World.load(args.world), time.process_time()
+    played = replay(world, args.law or "shadow_price")
+    took_s = time.process_time() - started_s
+    write(played, args.log)
+    n = len(played.choices)
+    print(f"{n:,} requests in {took_s:.1f} s of CPU, {n / took_s:,.0f} a second; decisions and ticks are in {args.log}")
     return 0
 
 

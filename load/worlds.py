@@ -133,6 +133,7 @@ def replay(world: World, law: str) -> Run:
     telling: deque[tuple[float, list[Entry]]] = deque()
     """In order: what happens later is never told earlier."""
     choices, ticks = list[str](), list[dict[str, Any]]()
+    healths = [(m, dispatcher.state.placement.health(m)) for m in MODELS]
 
     def tell(entries: list[Entry], at_s: float) -> None:
         told = at_s + delay
@@ -157,8 +158,7 @@ def replay(world: World, law: str) -> Run:
                 for name, amount in telling.popleft()[1]:
                     fresh[name] += amount
             counts.add(fresh.items(), now_s)
-            health = {m: dispatcher.state.placement.health(m) for m in MODELS}
-            seen = {m: (h.success, h.late) for m, h in health.items()}
+            seen = {m: (h.success, h.late) for m, h in healths}
             published = governor.tick(counts, fresh, now_s, seen, is_quick=True)
             dispatcher.adopt(published.prices, Overrides(), now_s)
         prices = dispatcher.state.prices

@@ -120,7 +120,7 @@ class Governor:
             counts: all slots.
             fresh: what they gained since the last tick, by field.
             health: success and lateness per model, as this process sees them.
-            is_quick: leave memory and board empty (the board sums many windows; simulations need it once a minute).
+            is_quick: leave out what is only shown or handed on (memory, board, thresholds by class), for simulations.
         """
         m, cards = self._memory, self._cards()
         dt_s = max(wall_s - m.last_wall_s, 0.0) if m.last_wall_s is not None else 0.0  # A wall clock may be set back.
@@ -141,7 +141,7 @@ class Governor:
             self._ruling = self._law.step(tick)
             self._priced = as_prices(self._ruling, judgements)
         m.version += 1
-        prices = self._say(self._ruling, judgements, cards, factors, fencing_token, wall_s)
+        prices = self._say(self._ruling, judgements, cards, factors, fencing_token, wall_s, is_quick)
         if is_quick:
             return Published(prices, {}, {}, judgements)
         return Published(prices, self._remember(), board_of(prices, judgements, counts, wall_s, self._alerts), judgements)
@@ -229,6 +229,7 @@ class Governor:
         factors: Mapping[str, float],
         fencing_token: int,
         wall_s: float,
+        is_quick: bool = False,
     ) -> Prices:
         m, published = self._memory, self._priced
         alphas: dict[str, float] = {}
@@ -253,7 +254,8 @@ class Governor:
         for route, card in cards.items():
             gain, terms = self._gains[route], terms_of(prices, route)
             alphas[route] = alpha_ref(gain, card, terms)
-            by_class[route] = {name: alpha_ref(gain, card, terms, value / prices.mean_value) for name, value in self._classes.items()}
+            if not is_quick:
+                by_class[route] = {name: alpha_ref(gain, card, terms, value / prices.mean_value) for name, value in self._classes.items()}
         return prices
 
     def _remember(self) -> dict[str, Any]:

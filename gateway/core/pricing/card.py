@@ -5,7 +5,7 @@ once there is enough of it. Laws use it for a warm start, for the plant gain and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +34,8 @@ class Card:
     """Expected dollars at list prices, shape (n, m)."""
     weight: float = 1.0
     """Share of the traffic, for several routes."""
+    _billed: tuple[tuple[float, ...], Array] | None = field(default=None, init=False, repr=False, compare=False)
+    """The factors that dollars were last scaled with, and the scaled ones."""
 
     @cached_property
     def mean_value(self) -> float:
@@ -72,14 +74,22 @@ class Card:
         return np.full(self.value.size, 0.5)
 
     @cached_property
-    def _relative_value(self) -> Array:
-        """Class values over their mean, shape (n, 1)."""
-        return (self.value / self.mean_value)[:, None]
+    def worth(self) -> Array:
+        """Qualities times class values over their mean, shape (n, m)."""
+        return (self.value / self.mean_value)[:, None] * self.quality
+
+    @cached_property
+    def lost(self) -> Array:
+        """Predicted losses, 1 - q, shape (n, m)."""
+        return 1.0 - self.quality
 
     def billed(self, factors: Mapping[str, float]) -> Array:
         """Return expected dollars times the learned billed/expected factor, shape (n, m)."""
-        scaled: Array = self.usd * np.array([factors.get(m, 1.0) for m in self.models])
-        return scaled
+        times = tuple([factors.get(m, 1.0) for m in self.models])
+        if self._billed is None or self._billed[0] != times:  # A search for prices asks dozens of times for the same.
+            object.__setattr__(self, "_billed", (times, self.usd * np.array(times)))
+        assert self._billed is not None
+        return self._billed[1]
 
     def cheapest_usd(self) -> float:
         """Return the mean dollars of the model that is cheapest on average."""
@@ -90,7 +100,7 @@ class Card:
         if kind == "cost":
             return self.billed(factors)
         if kind == "quality":
-            return 1.0 - self.quality
+            return self.lost
         if kind not in ("availability", "ttft"):  # Not known without a request: how fast text comes, whether a conversation is kept.
             return np.zeros(self.quality.shape)
         return np.broadcast_to(1.0 - success if kind == "availability" else late, self.quality.shape)
@@ -123,7 +133,7 @@ class Card:
             success, late: a_m and late_m, shape (m,).
             u: draws in [0, 1), shape (n,).
         """
-        score = self._relative_value * self.quality * success
+        score = self.worth * success
         if len(self.models) == 1:
             return np.zeros(self.value.size, dtype=np.intp)
         priced = [price * self.risks(kind, success, late, factors) for kind, price in per_unit if price]

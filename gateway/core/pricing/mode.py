@@ -15,8 +15,12 @@ SCARCE_LAMBDA, SCARCE_MU = 2.0, 2.5
 
 def mode_of(prices: Sequence[Price], judgements: Sequence[Judgement]) -> str:
     """Return green, thrifty, scarce or exhausted."""
-    if any(j.is_exhausted for j in judgements):
+    if True in [j.is_exhausted for j in judgements]:
         return "exhausted"
-    if any(p.value > (SCARCE_LAMBDA if p.kind == "cost" else SCARCE_MU) for p in prices):
-        return "scarce"
-    return "thrifty" if any(p.value > 0 for p in prices) else "green"
+    mode = "green"
+    for price in prices:
+        if price.value > (SCARCE_LAMBDA if price.kind == "cost" else SCARCE_MU):
+            return "scarce"
+        if price.value > 0:
+            mode = "thrifty"
+    return mode

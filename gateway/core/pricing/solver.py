@@ -105,6 +105,6 @@ def _mean_bad(cards: Sequence[Card], per_unit: Sequence[tuple[str, float]], fact
     for card in cards:
         m = len(card.models)
         chosen = card.choose(per_unit, np.full(m, 0.999), np.full(m, 0.001), factors, card.even)
-        total += card.weight * float((1 - card.quality)[card.rows, chosen].mean())
+        total += card.weight * float(card.lost[card.rows, chosen].mean())
         weight += card.weight
     return total / weight

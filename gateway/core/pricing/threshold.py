@@ -81,6 +81,10 @@ def alpha_ref(gain: Gain, card: Card, terms: Terms, value: float = 1.0) -> float
     """
     if terms.fixed_threshold is not None:
         return terms.fixed_threshold
-    prices = dict(terms.per_unit)
-    needed = prices.get("cost", 0.0) * card.median_usd_apart / (value + prices.get("quality", 0.0))
-    return gain.win_rate(needed)
+    cost = quality = 0.0
+    for kind, price in terms.per_unit:
+        if kind == "cost":
+            cost = price
+        elif kind == "quality":
+            quality = price
+    return gain.win_rate(cost * card.median_usd_apart / (value + quality))
