@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("--world", nargs="+", help="only these")
     judged.add_argument("--seeds", type=int, nargs="+", help="instead of 11 12 13, which nothing was tuned on")
     judged.add_argument("--law", nargs="+", help="only these of our laws; all by default")
-    judged.add_argument("--jobs", type=int, default=1, help="worlds at a time, each on one core and 300 MB")
+    judged.add_argument("--jobs", type=int, default=1, help="worlds at a time, each on one core and 230 MB")
     judged.add_argument("--out", type=Path, default=Path("out/judge"), metavar="DIR", help="where results are kept")
     judged.set_defaults(do=_judge)
     side = verbs.add_parser("compare", help="lay two results side by side")

@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ AT_ARRIVAL = ("t_s", "klass", "q_strong", "q_weak", "usd_strong_expected", "usd_
 OF_CHOSEN = ("ok_{}", "usd_{}", "ttft_{}_s", "y_{}", "settle_s", "has_verdict")
 SETTLE_S = OF_CHOSEN.index("settle_s")
 FAILED = Reason.UPSTREAM_ERROR
+ROWS_AT_ONCE = 512
 ROUTE = "world"
 
 
@@ -113,7 +115,9 @@ def _calibrated(quality: NDArray[np.float64], usd: NDArray[np.float64], facts: d
 
 
 def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
-    return zip(*[column.tolist() for column in columns], strict=True)
+    """Return rows of Python values, made a few at a time: all at once they would be 100 MB, read from where no cache has them."""
+    starts = range(0, len(columns[0]), ROWS_AT_ONCE)
+    return chain.from_iterable(zip(*[c[i : i + ROWS_AT_ONCE].tolist() for c in columns], strict=True) for i in starts)
 
 
 def replay(world: World, law: str) -> Run:

@@ -158,7 +158,9 @@ class Ledger:
         for name in self._unforeseen:
             self._learn(name, counts, wall_s)
         for slo in self.slos:
-            account = self.accounts.setdefault(slo.id, Account())
+            account = self.accounts.get(slo.id)
+            if account is None:
+                account = self.accounts[slo.id] = Account()
             is_rolling, starts_s, ends_s = slo.spec.period is None, account.starts_s, account.ends_s
             if is_rolling or not starts_s <= wall_s < ends_s:
                 starts_s, ends_s = slo.bounds(wall_s)

@@ -155,14 +155,8 @@ def _traffic(counts: Counts, wall_s: float) -> dict[str, Any]:
 
 def as_prices(ruling: Ruling, judgements: Sequence[Judgement]) -> tuple[Price, ...]:
     """Return published prices for a law's ruling, in the judgements' order."""
+    prices, allowances = ruling.prices, ruling.allowances
+    specs = [(j.slo.spec, j) for j in judgements]
     return tuple(
-        Price(
-            j.slo.spec.name,
-            j.slo.spec.kind,
-            ruling.prices[j.slo.spec.name],
-            ruling.allowances.get(j.slo.spec.name, j.allowance),
-            j.slo.spec.route,
-        )
-        for j in judgements
-        if j.slo.spec.name in ruling.prices
+        [Price(s.name, s.kind, prices[s.name], allowances.get(s.name, j.allowance), s.route) for s, j in specs if s.name in prices]
     )

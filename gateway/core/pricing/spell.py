@@ -45,19 +45,21 @@ class Spells:
         self.watched_s = min(self.watched_s + dt_s, USUAL_S)
         keep_now, keep_usual = (max(1.0 - dt_s / s, 0.0) if s > 0 else 0.0 for s in (NOW_S, self.watched_s))
         for kind in KINDS:
-            risks, worst = self.risks.setdefault(kind, {}), -1.0
-            usual = {model: pair[1] for model, pair in risks.items()}
+            risks = self.risks.setdefault(kind, {})
+            worst, before = -1.0, max([pair[1] for pair in risks.values()], default=0.0)
             for model, (success, late) in health.items():
                 risk = 1.0 - success if kind == "availability" else late
-                pair = risks.setdefault(model, [risk, risk])
-                pair[0] += (risk - pair[0]) * (1.0 - keep_now)
-                pair[1] += (pair[0] - pair[1]) * (1.0 - keep_usual)
-                worst = max(worst, (pair[0] - pair[1]) / (pair[1] * (TIMES - 1.0) + MORE))
+                now, usual = risks.get(model) or (risk, risk)
+                now += (risk - now) * (1.0 - keep_now)
+                usual += (now - usual) * (1.0 - keep_usual)
+                risks[model] = [now, usual]
+                excess = (now - usual) / (usual * (TIMES - 1.0) + MORE)
+                worst = max(worst, excess)
             if worst > (0.5 if kind in self.lasted_s else 1.0):
-                self.before.setdefault(kind, max(usual.values(), default=0.0))
+                self.before.setdefault(kind, before)
                 self.lasted_s[kind] = self.lasted_s.get(kind, 0.0) + dt_s
-            else:
-                self.lasted_s.pop(kind, None)
+            elif kind in self.lasted_s:
+                del self.lasted_s[kind]
                 self.before.pop(kind, None)
 
     def part(self, kind: str, to_come: float, events_per_s: float) -> float:

@@ -103,9 +103,10 @@ class ShadowPriceLaw:
         tick = structs.replace(tick, judgements=[self._sensed(tick, j) for j in tick.judgements])
         self._begin(tick)  # SLOs that a config edit added or changed.
         windows_s = [window_s(j, tick.rate, j.slo.spec.kind == "quality" and j.scored > 0) for j in tick.judgements]
+        span_s = m.silent_s + tick.dt_s
         for j, w_s in zip(tick.judgements, windows_s, strict=True):
             name = j.slo.spec.name
-            keep, part = exp(-tick.dt_s / w_s), told(m.silent_s + tick.dt_s, w_s)
+            keep, part = exp(-tick.dt_s / w_s), 1.0 if span_s <= w_s else told(span_s, w_s)
             m.x[name], m.n[name] = m.x[name] * keep + part * j.fresh_bad, m.n[name] * keep + part * j.fresh_valid
         if tick.fresh_requests:
             m.silent_s = 0.0
