@@ -408,7 +408,7 @@ class Dispatcher:
         if model.name != choice.model:  # The record keeps what was decided; the client is told why another answers.
             why = "fallback" if self.mode == "enforce" or ticket.attempts else "observe"
             choice = Choice(model.name, why, choice.scores, choice.margin, choice.win_rate, choice.threshold)
-        ticket.placed = Placed(choice, model, backend, ticket.expectations, terms.version)
+        ticket.placed = Placed(choice, model, backend, terms.version)
 
     def _fall_back(self, ticket: Ticket, placed: Placed, now_s: float) -> Again | None:
         """Another backend of the same model, else the best-scored other candidate."""

@@ -2,7 +2,6 @@
 
 from gateway.domain.catalog import Backend, Model
 from gateway.domain.errors import Reason
-from gateway.domain.expectation import Expectation
 from gateway.domain.value import Value
 
 
@@ -37,5 +36,4 @@ class Placed(Value, frozen=True):
     choice: Choice
     model: Model
     backend: Backend
-    expectations: tuple[Expectation, ...]
     prices_version: int

@@ -81,7 +81,7 @@ def look_at(standing: Standing, prompt_tokens: int, now_s: float, avoid: frozens
         else:
             may_send = breaker.may_send(now_s, forced)  # An open breaker whose wait has passed becomes half-open.
             is_half_open = is_half_open or breaker.state is HALF_OPEN
-        if not may_send or backend.id in avoid:
+        if not may_send or (avoid and backend.id in avoid):
             continue
         if backend.is_self_hosted:
             pending = load.pending_tokens(now_s)

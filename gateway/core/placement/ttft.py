@@ -55,7 +55,7 @@ class Ttft:
         if age_s > 1.0 and self._samples:
             long = self._long_base_s + self._long_rate * tokens
             predicted = long + (predicted - long) * exp(-age_s / SILENCE_S)
-        return predicted + D1_S * requests * (1.0 + tokens / CHUNK_TOKENS)
+        return predicted + D1_S * requests * (1.0 + tokens / CHUNK_TOKENS) if requests else predicted
 
     def s_per_token(self, now_s: float) -> float:
         """Return the learned seconds per un-prefilled prompt token."""

@@ -3,7 +3,6 @@
 from gateway.domain.catalog import Backend, Model, Tariff
 from gateway.domain.decision import Choice, Placed, Shed
 from gateway.domain.errors import Reason
-from gateway.domain.expectation import Expectation
 
 
 def test_equal_decisions_are_equal_so_that_they_can_be_compared_with_a_log() -> None:
@@ -15,7 +14,7 @@ def test_equal_decisions_are_equal_so_that_they_can_be_compared_with_a_log() -> 
 def test_a_placed_request_knows_model_backend_and_prices() -> None:
     backend = Backend("m@a", "http://a/v1", "m")
     model = Model("m", Tariff(1, 1), 1000, (backend,))
-    placed = Placed(Choice("m", "only", (0.5,), 0.0, None, None), model, backend, (Expectation("m", 0.5, 1, 0, 0.1, 9),), 12)
+    placed = Placed(Choice("m", "only", (0.5,), 0.0, None, None), model, backend, 12)
     assert placed.model is model and placed.backend in placed.model.backends and placed.prices_version == 12
 
 

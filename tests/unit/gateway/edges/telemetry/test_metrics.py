@@ -18,7 +18,7 @@ BACKEND = Backend("strong@gpu-1:8000", "http://gpu-1:8000/v1", "big", engine="vl
 STRONG = Model("strong", Tariff(2.5, 10), 128_000, (BACKEND,))
 STANDARD = TrafficClass("standard", value=3, ttft_deadline_s=30, rank=1)
 FACTS = RequestFacts("req_1", Endpoint.CHAT, "acme", STANDARD, "auto", (STRONG,), 100, None, True, 0.0, (0.1, 0.2))
-PLACED = Placed(Choice("strong", "score", (0.7, 0.5), 0.2, win_rate=0.62, threshold=0.42), STRONG, BACKEND, (), 3)
+PLACED = Placed(Choice("strong", "score", (0.7, 0.5), 0.2, win_rate=0.62, threshold=0.42), STRONG, BACKEND, 3)
 SERVED = Outcome(
     Reason.SERVED, "strong", ttft_s=0.3, total_s=2.3, prompt_tokens=100, completion_tokens=41, cached_tokens=10, reasoning_tokens=8
 )
