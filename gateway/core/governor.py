@@ -120,7 +120,7 @@ class Governor:
             counts: all slots.
             fresh: what they gained since the last tick, by field.
             health: success and lateness per model, as this process sees them.
-            is_quick: leave out what is only shown or handed on (memory, board, thresholds by class), for simulations.
+            is_quick: only the prices are wanted; leave out what is shown or handed on (memory, board, thresholds by class).
         """
         m, cards = self._memory, self._cards()
         dt_s = max(wall_s - m.last_wall_s, 0.0) if m.last_wall_s is not None else 0.0  # A wall clock may be set back.

@@ -38,11 +38,11 @@ class Counts:
 
     def add(self, entries: Iterable[Entry], wall_s: float) -> None:
         """Count at once, without a store (simulation)."""
-        first, second, third = (self._slots[width].setdefault(int(wall_s // width), {}) for width in WIDTHS_S)
-        for name, amount in entries:
-            first[name] = first.get(name, 0) + amount
-            second[name] = second.get(name, 0) + amount
-            third[name] = third.get(name, 0) + amount
+        entries = list(entries)
+        for width in WIDTHS_S:
+            slot = self._slots[width].setdefault(int(wall_s // width), {})
+            for name, amount in entries:
+                slot[name] = slot.get(name, 0) + amount
         self._forget()
 
     def copy(self) -> "Counts":

@@ -33,7 +33,6 @@ VARIANCES_MAX = 25.0
 """What one tick counts at most when scatter is learned: five standard deviations."""
 STEP = 1.3
 """Change that is looked for."""
-LOG_TIMES = {times: log(times) for times in (STEP, 1.0 / STEP)}
 SURE_DEARER, SURE_CHEAPER = 10.0, 5.0
 """Log-likelihoods that are enough."""
 CLIP, LEAST = 2.5, 15.0
@@ -53,7 +52,7 @@ class Evidence:
 
     def weigh(self, times: float, ratio: float, variance: float, usd: float, expected_usd: float, bills: float) -> None:
         """Take in some bills, `ratio` times as high as the present factor says, for a change by `times`."""
-        self.score += bills * (ratio * (1.0 - 1.0 / times) - LOG_TIMES[times]) / variance
+        self.score += bills * (ratio * (1.0 - 1.0 / times) - log(times)) / variance
         if self.score <= 0.0:
             self.score = self.usd = self.expected_usd = self.bills = 0.0
         else:

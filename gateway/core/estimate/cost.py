@@ -9,11 +9,6 @@ from gateway.domain.catalog import Tariff
 from gateway.domain.event import Outcome
 
 
-def expected_usd(tariff: Tariff, prompt_tokens: int, completion_tokens: int) -> float:
-    """Return what a call will cost at list prices."""
-    return tariff.usd(prompt_tokens, completion_tokens)
-
-
 def billed_usd(tariff: Tariff, outcome: Outcome) -> float:
     """Return what a call cost; a caller that knows the bill is believed, cached tokens never exceed the prompt's."""
     if outcome.billed_usd is not None:

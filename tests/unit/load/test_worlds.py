@@ -1,10 +1,12 @@
 """A small world of our own: what is shown when, and what a replay leaves."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from load.__main__ import main
 from load.worlds import MODELS, World, replay, write
 
 ROWS, PERIOD_S = 600, 3600.0
@@ -107,3 +109,16 @@ def test_logs_are_written_in_the_form_that_a_scorer_reads(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "ticks.jsonl").read_text().splitlines()]
     assert [line["t_s"] for line in lines] == [t["t_s"] for t in run.ticks]
     assert all(0.0 <= line["alpha_ref"] <= 1.0 for line in lines)
+
+
+def test_a_world_in_a_folder_is_played_from_the_command_line_which_says_how_fast_it_was(tmp_path, monkeypatch, capsys):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    w = world()
+    pq.write_table(pa.table(w.columns), tmp_path / "world.parquet")
+    (tmp_path / "world.json").write_text(json.dumps(w.facts))
+    monkeypatch.setattr("sys.argv", ["load", "sim", "--world", str(tmp_path), "--log", str(tmp_path / "log")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert re.match(rf"{ROWS} requests in \d+\.\d s of CPU, [\d,]+ a second; ", capsys.readouterr().out)
+    assert pq.read_table(tmp_path / "log" / "decisions.parquet")["choice"].to_pylist() == replay(w, "shadow_price").choices

@@ -180,8 +180,7 @@ class ShadowPriceLaw:
                 off = max(off, 0.0)
             dead_s = tick.telemetry_delay_s + COMPLETION_S + w_s / 2
             speed = GAIN / m.plant[name] if name in m.plant and (kind == "cost" or j.scored > 0) else SPEED.get(kind, 0.5)
-            pull = self._pull(tick, j) if pulls and off > 0 else 0.0
-            is_held = any(pull * other < 0 and abs(other) > REACH for other in pulls) if pull else False
+            is_held = off > 0 and any(abs(other) > REACH and other * self._pull(tick, j) < 0 for other in pulls)
             moved = m.price[name] + (0.0 if is_held else speed / dead_s * dt_s * off)
             m.price[name] = min(max(moved, 0.0), CAP_LOST if kind == "quality" and name in m.infeasible else m.cap[name])
             if m.cold.get(name, 0.0) > 0:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.core.budget.counts import Counts
 from gateway.core.budget.slis.availability import Availability
@@ -83,8 +84,11 @@ def test_what_is_published_is_plain_data() -> None:
     assert [b["slo"] for b in published.board["budgets"]] == ["availability", "spend"]
 
 
-def test_a_quick_tick_leaves_the_board_empty() -> None:
-    assert Day(governor()).tick(is_quick=True).board == {}
+def test_a_quick_tick_gives_the_same_prices_and_leaves_out_what_is_only_shown_or_handed_on() -> None:
+    quick, whole = (Day(governor(classes={"gold": 10.0})).tick(is_quick=is_quick) for is_quick in (True, False))
+    assert quick.board == quick.memory == {} and whole.board and whole.memory
+    assert quick.prices.alpha_by_class == {} and whole.prices.alpha_by_class
+    assert structs.replace(quick.prices, alpha_by_class=whole.prices.alpha_by_class) == whole.prices
 
 
 def test_versions_count_up() -> None:

@@ -2,16 +2,12 @@
 
 import pytest
 
-from gateway.core.estimate.cost import billed_usd, expected_usd
+from gateway.core.estimate.cost import billed_usd
 from gateway.domain.catalog import Tariff
 from gateway.domain.errors import Reason
 from gateway.domain.event import Outcome
 
 TARIFF = Tariff(2.0, 10.0, cached_input_usd_per_mtok=0.5)
-
-
-def test_expected_dollars_are_list_prices_of_fresh_tokens() -> None:
-    assert expected_usd(TARIFF, 1000, 200) == pytest.approx(0.004)
 
 
 def test_billed_dollars_count_cached_tokens_at_their_own_price() -> None:
